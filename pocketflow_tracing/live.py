@@ -1,0 +1,176 @@
+"""What is running now: spans and traces while they are open, and how they become finished ones.
+
+The recorder writes these on the program's own threads, so they hold only what is cheap to take:
+integers for ids, the monotonic clock, snapshots of values. The worker turns them into the model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from .model import ErrorInfo, Generation, Graph, JSON, Span, SpanKind, Status, Trace
+from .values import Policy, render
+
+if TYPE_CHECKING:
+    from .config import TracingConfig
+    from .sinks.base import Sink
+
+clock = time.perf_counter_ns
+
+# Our own generator: the program's random sequence must not move because it is watched.
+_random = random.Random(os.urandom(16))
+os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+new_id = _random.getrandbits
+
+
+class LiveSpan:
+    """A span from its start until the worker has taken it. Times are of the monotonic clock, in ns."""
+
+    __slots__ = (
+        "trace", "parent", "span_id", "seq", "kind", "name", "node_key", "start", "end", "status",
+        "status_message", "input", "output", "changes", "attributes", "error", "generation",
+    )  # fmt: skip
+
+    def __init__(
+        self, trace: LiveTrace, parent: LiveSpan | None, kind: SpanKind, name: str, start: int
+    ) -> None:
+        self.trace = trace
+        self.parent = parent
+        self.span_id: int = new_id(64) or 1
+        self.seq = next(trace.sequence)
+        self.kind = kind
+        self.name = name
+        self.node_key: str | None = None
+        self.start = start
+        self.end = 0
+        self.status = Status.UNSET
+        self.status_message = ""
+        self.input: Any = None
+        """A snapshot, or a dict of snapshots by parameter name, or None where nothing was captured."""
+        self.output: Any = None
+        self.changes: Any = None
+        self.attributes: dict[str, JSON] | None = None
+        self.error: ErrorInfo | None = None
+        self.generation: Generation | None = None
+        trace.open[self.span_id] = self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the span still runs."""
+        return self.end == 0
+
+
+class LiveTrace:
+    """A trace from its start until its root and all its spans have ended."""
+
+    def __init__(self, name: str, config: TracingConfig, sinks: tuple[Sink, ...] = ()) -> None:
+        self.id: int = new_id(128) or 1
+        self.trace_id = self.id
+        self.parent_span_id: int | None = None
+        self.name = name
+        self.config = config
+        """The settings of this run, never changed after its start."""
+        self.sinks = sinks
+        """The in-process sinks this trace goes to, beside the store its config names."""
+        self.start = clock()
+        self.epoch_ns = time.time_ns() - self.start
+        """Add this to a monotonic time to get nanoseconds since the epoch."""
+        self.end = 0
+        self.session_id: str | None = None
+        self.user_id: str | None = None
+        self.tags: list[str] = []
+        self.metadata: dict[str, Any] = {}
+        self.variant: str | None = None
+        self.project: str | None = None
+        """Where it ran: the name of the working directory at the start."""
+        self.graph = Graph()
+        self.scores: list[dict[str, JSON]] = []
+        self.sequence = itertools.count()
+        self.open: dict[int, LiveSpan] = {}
+        """The spans that have started and not ended, by id, in start order."""
+        self.root: LiveSpan | None = None
+        self.span_count = 0
+        self.dropped_spans = 0
+        self.complete = True
+        self.pid = os.getpid()
+
+
+def span_hex(span_id: int) -> str:
+    """A span id as 16 lower-case hex digits."""
+    return f"{span_id:016x}"
+
+
+def trace_hex(trace_id: int) -> str:
+    """A trace id as 32 lower-case hex digits."""
+    return f"{trace_id:032x}"
+
+
+def finished(live: LiveSpan, policy: Policy) -> Span:
+    """The model's span for `live`, its values as masked JSON. For the worker; also for open spans."""
+    trace = live.trace
+    redacted: list[str] = []
+    truncated: list[str] = []
+
+    def shown(field: str, value: Any) -> JSON:
+        if value is None:
+            return None
+        result = render(value, policy, field)
+        redacted.extend(result.redacted)
+        truncated.extend(result.truncated)
+        return result.value
+
+    return Span(
+        trace_id=trace_hex(trace.id),
+        span_id=span_hex(live.span_id),
+        parent_id=None if live.parent is None else span_hex(live.parent.span_id),
+        name=live.name,
+        kind=live.kind,
+        start_ns=live.start + trace.epoch_ns,
+        end_ns=live.end + trace.epoch_ns if live.end else None,
+        status=live.status,
+        status_message=policy.mask_text(live.status_message),
+        node_key=live.node_key,
+        input=shown("input", live.input),
+        output=shown("output", live.output),
+        changes=shown("changes", live.changes),
+        attributes=dict(live.attributes) if live.attributes else {},
+        error=None if live.error is None else policy.mask_error(live.error),
+        generation=live.generation,
+        redacted=redacted,
+        truncated=truncated,
+    )
+
+
+def header(trace: LiveTrace, policy: Policy) -> Trace:
+    """The model's trace for `trace`, without its spans. For the worker; also for a running trace."""
+    root = trace.root
+    config = trace.config
+    metadata = render(trace.metadata, policy, "metadata").value if trace.metadata else {}
+    return Trace(
+        id=trace_hex(trace.id),
+        trace_id=trace_hex(trace.trace_id),
+        parent_span_id=None if trace.parent_span_id is None else span_hex(trace.parent_span_id),
+        name=trace.name,
+        start_ns=trace.start + trace.epoch_ns,
+        end_ns=trace.end + trace.epoch_ns if trace.end else None,
+        status=root.status if root is not None else Status.UNSET,
+        graph=trace.graph,
+        input=None if root is None or root.input is None else render(root.input, policy, "input").value,
+        output=None if root is None or root.output is None else render(root.output, policy, "output").value,
+        session_id=trace.session_id,
+        user_id=trace.user_id,
+        tags=list(trace.tags),
+        metadata=metadata,
+        variant=trace.variant,
+        environment=config.environment,
+        release=config.release,
+        project=trace.project,
+        scores=list(trace.scores),
+        span_count=trace.span_count,
+        dropped_spans=trace.dropped_spans,
+        complete=trace.complete,
+    )
