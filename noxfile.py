@@ -1,0 +1,77 @@
+"""`nox` checks everything: lint, types, import layers, and the tests on every interpreter found.
+
+`nox -s tests-3.12 -- tests/test_config.py` runs a part; `nox -s coverage` says what no test reaches.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+REQUIRED = ["3.10", "3.11", "3.12", "3.13"]
+WHERE_FOUND = [version for version in ("3.14", "3.15") if shutil.which(f"python{version}")]
+PYTHONS = REQUIRED + WHERE_FOUND
+OLDER_POCKETFLOW = ["0.0.1", "0.0.2"]
+ENGINE_TESTS = ["tests/conformance", "tests/property"]
+WORKERS = ["-n", "2"]
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"  # an interpreter that is missing should be seen to be missing
+nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python="3.12")
+def lint(session: nox.Session) -> None:
+    """Style, types, and which module may import which."""
+    session.install("-e", ".[dev]", "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests, with the newest PocketFlow."""
+    session.install("-e", ".[dev]")
+    session.install("--upgrade", "pocketflow")
+    session.run("pytest", *(session.posargs or WORKERS))
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("pocketflow", OLDER_POCKETFLOW)
+def engine(session: nox.Session, pocketflow: str) -> None:
+    """The tests of the engine, with an older PocketFlow."""
+    session.install("-e", ".[dev]", f"pocketflow=={pocketflow}")
+    session.run("pytest", *(session.posargs or [*WORKERS, *ENGINE_TESTS]))
+
+
+@nox.session(python=["3.10", "3.13"])
+def wheel(session: nox.Session) -> None:
+    """The built wheel works on its own, outside this folder."""
+    example = Path("examples/support_tickets.py").resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        session.install("build")
+        session.run("python", "-m", "build", "--outdir", folder, silent=True)
+        (built,) = Path(folder).glob("*.whl")
+        session.install("--force-reinstall", str(built))
+        session.chdir(folder)
+        session.run(
+            "pocketflow-tracing", "run", str(example), env={"POCKETFLOW_TRACING_STORE": f"{folder}/t.db"}
+        )
+
+
+@nox.session(python="3.12", default=False)
+def coverage(session: nox.Session) -> None:
+    """Which lines no test reaches."""
+    session.install("-e", ".[dev]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-q"]))
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
