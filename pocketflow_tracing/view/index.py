@@ -1,0 +1,88 @@
+"""A trace's spans by parent, so that a tree of any size is walked in one pass."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ..model import Span, SpanKind, Status, Trace
+
+PHASES = frozenset((SpanKind.PREP, SpanKind.EXEC, SpanKind.FALLBACK, SpanKind.POST))
+
+
+class Index:
+    """Who stands beneath whom. Spans whose parent was lost stand at the top, after the root."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.by_id = {span.span_id: span for span in trace.spans}
+        self._beneath: defaultdict[str, list[Span]] = defaultdict(list)
+        self.tops: list[Span] = []
+        self._attempts: dict[tuple[str | None, int | None], int] = {}
+        for span in trace.spans:
+            if span.parent_id is not None and span.parent_id in self.by_id:
+                self._beneath[span.parent_id].append(span)
+            else:
+                self.tops.append(span)
+            if span.kind is SpanKind.EXEC:
+                tries = (span.parent_id, number(span, "item"))
+                self._attempts[tries] = max(self._attempts.get(tries, 0), number(span, "attempt") or 1)
+
+    def children(self, span: Span) -> list[Span]:
+        """The spans directly beneath `span`, in start order."""
+        return self._beneath.get(span.span_id, [])
+
+    def parent(self, span: Span) -> Span | None:
+        """The span above, or None at the top."""
+        return None if span.parent_id is None else self.by_id.get(span.parent_id)
+
+    def eventful(self, span: Span) -> list[Span]:
+        """The children that tell more than their parent does by itself.
+
+        A phase that went well, with nothing beneath it, tells only its duration; an attempt that
+        went well counts as news when another attempt at the same item failed.
+        """
+        children = self.children(span)
+        failed = {
+            number(child, "item")
+            for child in children
+            if child.kind is SpanKind.EXEC and not went_well(child)
+        }
+        return [
+            child
+            for child in children
+            if child.kind not in PHASES
+            or not went_well(child)
+            or self.children(child)
+            or child.attributes.get("warnings")
+            or (child.kind is SpanKind.FALLBACK)
+            or (child.kind is SpanKind.EXEC and number(child, "item") in failed)
+        ]
+
+    def tried_again(self, attempt: Span) -> bool:
+        """Whether another attempt followed this one at the same item."""
+        last = self._attempts.get((attempt.parent_id, number(attempt, "item")), 0)
+        return last > (number(attempt, "attempt") or 1)
+
+    def items(self, node: Span) -> int:
+        """How many items a batch node worked on; 0 for any other node."""
+        execs = (child for child in self.children(node) if child.kind is SpanKind.EXEC)
+        return len({number(child, "item") for child in execs} - {None})
+
+    def within(self, tops: list[Span]) -> Iterator[Span]:
+        """These spans and all beneath them, parents first."""
+        waiting = list(reversed(tops))
+        while waiting:
+            span = waiting.pop()
+            yield span
+            waiting.extend(reversed(self.children(span)))
+
+
+def went_well(span: Span) -> bool:
+    """Whether a span ended as it should, without an error of its own."""
+    return span.status is Status.OK
+
+
+def number(span: Span, attribute: str) -> int | None:
+    """A whole number among the attributes of `span`, or None where there is none."""
+    value = span.attributes.get(attribute)
+    return value if isinstance(value, int) else None

@@ -1,0 +1,75 @@
+"""The lines a tree is made of: segments of text, each with the name of a style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..model import Status
+from .text import width
+
+
+class Segment(NamedTuple):
+    """A piece of a line. `style` is a name of ours, such as "error"; the output gives it a colour."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(slots=True)
+class Line:
+    """One line. `lead` stands before it, `follow` in its place where the line has to be wrapped."""
+
+    segments: list[Segment]
+    lead: str = ""
+    follow: str = ""
+    duration: str = ""
+
+    def plain(self) -> str:
+        """The line without styles."""
+        return (self.lead + "".join(segment.text for segment in self.segments)).rstrip()
+
+    def width(self) -> int:
+        """How many columns the line takes, its duration apart."""
+        return width(self.lead) + sum(width(segment.text) for segment in self.segments)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What a span, or a note between spans, puts into the tree: its line and those that explain it."""
+
+    head: list[Segment]
+    duration: str = ""
+    details: list[list[Segment]] = field(default_factory=list)
+
+
+MARKS = {
+    Status.OK: "✓",
+    Status.ERROR: "✗",
+    Status.CANCELLED: "⊘",
+    Status.INTERRUPTED: "‡",
+    Status.UNSET: "…",
+}
+RECOVERED = "↻"
+WARNING = "⚠"
+LEADS_TO = "→"
+DOT = "·"
+BRANCH, LAST, PIPE, BLANK = "├─ ", "└─ ", "│  ", "   "
+
+_ASCII = str.maketrans({
+    "✓": "*", "✗": "x", "⊘": "c", "‡": "!", "↻": "r", "⚠": "!", "→": "->", "·": "-",
+    "├": "|", "└": "`", "│": "|", "─": "-", "…": "...", "µ": "u",
+})  # fmt: skip
+
+
+def fitted(text: str, encoding: str | None) -> str:
+    """`text` as a stream of this encoding can show it: our marks have stand-ins, the rest is escaped."""
+    codec = encoding or "ascii"
+    try:
+        text.encode(codec)
+        return text
+    except LookupError:
+        codec = "ascii"
+    except UnicodeError:
+        pass
+    return text.translate(_ASCII).encode(codec, "backslashreplace").decode(codec)

@@ -1,0 +1,196 @@
+"""A trace as a tree on a terminal: styled lines for rich, plain ones for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..model import Span, Status, Trace
+from .index import Index
+from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Entry, Line, Segment
+from .steps import MAX_NAME, Describer
+from .tally import Tally
+from .text import clip, counted, duration, visible, width
+from .valuelines import value_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment as RichSegment
+
+SHORT_ID = 8
+MAX_DEPTH = 60
+DURATION_COLUMN = 76
+_INTERRUPTED = "interrupted: its process ended before the run did; this is what was kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much of a trace is shown.
+
+    `folded` leaves out the phases that went well and have nothing beneath them. `values` puts
+    inputs and outputs under each span, `whole` clips nothing. More than `max_siblings` spans under
+    one are cut in the middle, more than `max_lines` at the end; both say how many are missing.
+    `command` is how the reader gets a closer look.
+    """
+
+    folded: bool = False
+    values: bool = False
+    whole: bool = False
+    max_siblings: int | None = None
+    max_lines: int | None = None
+    command: str = ""
+
+
+class TraceTree:
+    """The tree of a trace: `lines()`, `str()` for plain text, or a renderable for rich.
+
+    `tally` gives the counts where `trace.spans` holds only some of the spans; `tops` are the spans
+    to show in place of the whole tree.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        look: Look | None = None,
+        tally: Tally | None = None,
+        tops: list[Span] | None = None,
+    ) -> None:
+        self._trace = trace
+        self._look = look or Look()
+        self._tally = tally or Tally.of(trace)
+        self._index = Index(trace)
+        self._tops = self._index.tops if tops is None else tops
+        self._describer = Describer(self._index, self._look.whole)
+
+    def lines(self, columns: int | None = None) -> list[Line]:
+        """Every line, top to bottom; durations in a column of their own, within `columns` if given."""
+        lines: list[Line] = []
+        most = self._look.max_lines
+        cut = 0
+        for line, starts_step in self._body():
+            if most is None or len(lines) < most:
+                lines.append(line)
+            else:
+                cut += starts_step
+        _align_durations(lines, columns)
+        return [*lines, *(Line(segments) for segments in self._footer(cut))]
+
+    def __str__(self) -> str:
+        return "\n".join(line.plain() for line in self.lines())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichSegment]:
+        from .styled import styled
+
+        return styled(self.lines(options.max_width), console, options)
+
+    def _body(self) -> Iterator[tuple[Line, bool]]:
+        """The lines of the tree itself, each with whether it is the first line of a step."""
+        waiting: list[tuple[Span | Entry, str, str]] = []
+        tops: list[Span | Entry] = list(self._tops) or [self._headless()]
+        waiting.extend((top, "", "") for top in reversed(tops))
+        while waiting:
+            step, lead, follow = waiting.pop()
+            below = self._below(step, follow) if isinstance(step, Span) else []
+            entry = self._described(step) if isinstance(step, Span) else step
+            under = follow + (PIPE if below else BLANK)
+            yield Line(entry.head, lead, under + "  ", entry.duration), isinstance(step, Span)
+            yield from ((Line(detail, under, under + "  "), False) for detail in entry.details)
+            for number, child in enumerate(reversed(below)):
+                branch, beneath = (LAST, BLANK) if number == 0 else (BRANCH, PIPE)
+                waiting.append((child, follow + branch, follow + beneath))
+
+    def _described(self, span: Span) -> Entry:
+        entry = self._describer.entry(span)
+        if span.parent_id is None:
+            entry.details[:0] = self._header()
+        if self._look.values:
+            entry.details.extend(value_lines(span, self._index.parent(span), self._look.whole))
+        return entry
+
+    def _headless(self) -> Entry:
+        """What stands in place of the tree where no span was kept."""
+        trace = self._trace
+        mark = Segment(MARKS[trace.status], trace.status.value)
+        name = Segment(visible(clip(trace.name, MAX_NAME)), "name")
+        return Entry([mark, Segment(" "), name], duration(trace.duration_ns), self._header())
+
+    def _below(self, span: Span, follow: str) -> list[Span | Entry]:
+        children = self._index.eventful(span) if self._look.folded else self._index.children(span)
+        if children and len(follow) >= MAX_DEPTH * len(PIPE):
+            deeper = sum(1 for _ in self._index.within(children))
+            return [_note(f"{counted(deeper, 'more step')} further down"), *self._describer.warnings(span)]
+        return [*self._thinned(children), *self._describer.warnings(span)]
+
+    def _thinned(self, children: list[Span]) -> list[Span | Entry]:
+        most = self._look.max_siblings
+        if most is None or len(children) <= most:
+            return list(children)
+        tail = most // 4
+        head = most - tail
+        middle = children[head : len(children) - tail]
+        # What went wrong is what the reader came for, so it stays, as far as there is room.
+        wrong = [child for child in middle if child.status is not Status.OK][:most]
+        left_out = len(middle) - len(wrong)
+        well = len(wrong) < most
+        note = _note(f"{left_out:,} more of these went well" if well else counted(left_out, "more step"))
+        return [*children[:head], *wrong, note, *children[len(children) - tail :]]
+
+    def _header(self) -> list[list[Segment]]:
+        trace = self._trace
+        facts = [("session", trace.session_id), ("user", trace.user_id), ("variant", trace.variant)]
+        facts.append(("tags", ", ".join(str(tag) for tag in trace.tags) or None))
+        shown = [f"{label} {visible(clip(value, MAX_NAME))}" for label, value in facts if value]
+        return [[Segment(f" {DOT} ".join(shown), "dim")]] if shown else []
+
+    def _footer(self, cut: int) -> Iterator[list[Segment]]:
+        trace = self._trace
+        lost = trace.dropped_spans
+        absent = max(trace.span_count - lost - len(trace.spans), 0)
+        if cut or absent:
+            yield [Segment(f"… {counted(cut + absent, 'more step')} not shown here", "dim")]
+        if cut and trace.root and (failure := self._describer.failure(trace.root)):
+            yield failure
+        yield self._summary()
+        if trace.status is Status.INTERRUPTED:
+            yield [Segment(_INTERRUPTED, "interrupted")]
+        elif lost or not trace.complete:
+            what = f"{counted(lost, 'step')} lost" if lost else "some steps never saw their end"
+            yield [Segment(f"incomplete: {what}", "warning")]
+        if self._look.command:
+            yield [Segment("closer look: ", "dim"), Segment(self._look.command, "command")]
+
+    def _summary(self) -> list[Segment]:
+        trace, tally = self._trace, self._tally
+        state = "still running" if trace.status is Status.UNSET else trace.status.value
+        line = [Segment(state, trace.status.value)]
+        facts = [(duration(trace.duration_ns), "dim"), (counted(tally.nodes, "node"), "dim")]
+        for number, noun, style in (
+            (tally.retries, "retry", "recovered"),
+            (tally.errors, "error", "error"),
+            (tally.warnings, "warning", "warning"),
+        ):
+            facts.append((counted(number, noun) if number else "", style))
+        for text, style in facts:
+            line.extend([Segment(f" {DOT} ", "dim"), Segment(text, style)] if text else [])
+        return line
+
+
+def _note(text: str) -> Entry:
+    return Entry([Segment(f"… {text}", "dim")])
+
+
+def _align_durations(lines: list[Line], columns: int | None) -> None:
+    """Put the durations into one column, unless a line is too long for it."""
+    timed = [(line, line.width()) for line in lines if line.duration]
+    widest = max((width(line.duration) for line, _ in timed), default=0)
+    most = DURATION_COLUMN if columns is None else min(DURATION_COLUMN, columns - widest - 2)
+    column = min(max((taken for _, taken in timed), default=0), most)
+    for line, taken in timed:
+        gap = max(column - taken, 0) + 2 + widest - width(line.duration)
+        line.segments.append(Segment(" " * gap + line.duration, "dim"))
+
+
+def short_id(trace: Trace) -> str:
+    """The first digits of the trace's id, enough to name it in a command."""
+    return visible(trace.id[:SHORT_ID])
