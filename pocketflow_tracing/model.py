@@ -99,7 +99,7 @@ class Span:
     """One step of a run. Times are nanoseconds since the epoch; `end_ns` is None while it runs.
 
     `redacted` and `truncated` hold the paths, such as `input.shared.api_key`, at which something
-    was masked or left out.
+    was masked or left out. `seq` is the start order within the trace, for spans of equal start.
     """
 
     trace_id: str
@@ -120,6 +120,7 @@ class Span:
     generation: Generation | None = None
     redacted: list[str] = field(default_factory=list)
     truncated: list[str] = field(default_factory=list)
+    seq: int = 0
 
     @property
     def duration_ns(self) -> int | None:
