@@ -64,7 +64,9 @@ _ASCII = str.maketrans({
 
 def fitted(text: str, encoding: str | None) -> str:
     """`text` as a stream of this encoding can show it: our marks have stand-ins, the rest is escaped."""
-    codec = encoding or "ascii"
+    if encoding is None:  # a stream of text such as StringIO, which takes anything
+        return text
+    codec = encoding
     try:
         text.encode(codec)
         return text

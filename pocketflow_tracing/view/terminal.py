@@ -194,3 +194,8 @@ def _align_durations(lines: list[Line], columns: int | None) -> None:
 def short_id(trace: Trace) -> str:
     """The first digits of the trace's id, enough to name it in a command."""
     return visible(trace.id[:SHORT_ID])
+
+
+def show_command(trace: Trace) -> str:
+    """The command that shows a kept trace again."""
+    return f"pocketflow-tracing show {short_id(trace)}"

@@ -37,7 +37,7 @@ def clip(text: str, limit: int | None) -> str:
     the note itself.
 
     >>> clip("x" * 50, 20)
-    'xxxxxxxxxxx… +39 more'
+    'xxxxxxxxxx… +40 more'
     """
     if limit is None or len(text) <= limit:
         return text
@@ -71,6 +71,8 @@ def duration(ns: int | None) -> str:
     """
     if ns is None:
         return ""
+    if ns < 1_000:
+        return f"{ns} ns"
     for unit, size in (("µs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000)):
         amount = ns / size
         if amount < (999.5 if unit != "s" else 59.995):
@@ -83,7 +85,7 @@ def duration(ns: int | None) -> str:
 
 
 def _decimals(amount: float) -> int:
-    return 0 if amount == 0 else 2 if amount < 9.995 else 1 if amount < 99.95 else 0
+    return 2 if amount < 9.995 else 1 if amount < 99.95 else 0
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,0 +1,165 @@
+"""The tree of each run on stderr, as the run ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TextIO
+
+from ..model import Span, SpanKind, Trace
+from ..view.brief import brief
+from ..view.output import rendered
+from ..view.tally import Tally
+from ..view.terminal import Look, TraceTree, show_command
+from .base import Sink
+
+MAX_FIRST = 1_000
+MAX_LAST = 200
+MAX_RUNS = 200
+MAX_LINES = 150
+MAX_SIBLINGS = 24
+MAX_STACKTRACE = 4_000
+WAIT_SECONDS = 1.0
+
+
+class ConsoleSink(Sink):
+    """Prints the tree of every run to `stream`, by default the stderr of now.
+
+    The stream is taken when the sink is made: a program that redirects `sys.stderr` for a while
+    means its own output, not ours. `say` is asked for the command that shows a trace again; with
+    None no command is printed, for traces that are not kept.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, say: Callable[[Trace], str] | None = show_command
+    ) -> None:
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
+        self._say = say
+        self._runs: dict[str, _Run] = {}
+
+    def trace_started(self, trace: Trace) -> None:
+        """Begin to collect the spans of a run."""
+        self._runs[trace.id] = _Run()
+        while len(self._runs) > MAX_RUNS:
+            # More runs at once than anyone reads: the oldest shows its header and counts only.
+            del self._runs[next(iter(self._runs))]
+
+    def span_ended(self, span: Span) -> None:
+        """Keep what the tree shows of `span`."""
+        run = self._runs.get(span.trace_id)
+        if run is not None:
+            run.add(span)
+
+    def trace_ended(self, trace: Trace) -> None:
+        """Print the tree of the run that ended, in one write, from a fresh line."""
+        run = self._runs.pop(trace.id, None) or _Run()
+        look = Look(
+            folded=True,
+            max_siblings=MAX_SIBLINGS,
+            max_lines=MAX_LINES,
+            command="" if self._say is None else self._say(trace),
+        )
+        if self._stream is not None:
+            tree = TraceTree(replace(trace, spans=run.spans()), look, run.tally)
+            # Whatever the program has half written there ends before the tree begins.
+            write(self._stream, f"\n{rendered(tree, self._stream)}\n")
+
+    def close(self) -> None:
+        """Forget the runs that never ended."""
+        self._runs.clear()
+
+
+class _Run:
+    """What is kept of a run until it ends: its first spans, its last ones, and what holds them up.
+
+    Children end before their parents, so the parent of a span that was kept early is kept too,
+    however late it comes. Flows are kept longer than others, and everything is counted.
+    """
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._first: list[Span] = []
+        self._flows = 0
+        self._last: deque[Span] = deque(maxlen=MAX_LAST)
+        self._awaited: set[str] = set()
+
+    def add(self, span: Span) -> None:
+        self.tally.add(span)
+        if not self._stays(span):
+            self._last.append(_slim(span))
+            return
+        self._first.append(_slim(span))
+        self._awaited.discard(span.span_id)
+        if span.parent_id is not None:
+            self._awaited.add(span.parent_id)
+
+    def _stays(self, span: Span) -> bool:
+        if len(self._first) < MAX_FIRST or span.parent_id is None or span.span_id in self._awaited:
+            return True
+        if span.kind is SpanKind.FLOW and self._flows < MAX_FIRST:
+            self._flows += 1
+            return True
+        return False
+
+    def spans(self) -> list[Span]:
+        """What was kept, in start order; a parent that started together with its child comes first."""
+        kept = [*self._first, *self._last]
+        kept.reverse()
+        return sorted(kept, key=lambda span: (span.parent_id is not None, span.start_ns))
+
+
+def _slim(span: Span) -> Span:
+    """`span` without the data that the tree does not show; the span itself belongs to all sinks."""
+    error = span.error
+    if error is not None and len(error.stacktrace) > MAX_STACKTRACE:
+        error = replace(error, stacktrace=error.stacktrace[-MAX_STACKTRACE:])
+    return replace(span, input=None, output=None, changes=_brief_changes(span.changes), error=error)
+
+
+def _brief_changes(changes: Any) -> Any:
+    if not isinstance(changes, dict):
+        return None
+    return {kind: _brief_entries(entries) for kind, entries in changes.items()}
+
+
+def _brief_entries(entries: Any) -> Any:
+    if not isinstance(entries, dict):
+        return entries
+    return {
+        key: [brief(part, 32) for part in value]
+        if isinstance(value, list) and len(value) == 2
+        else brief(value)
+        for key, value in entries.items()
+    }
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write `text` to `stream` in one piece; a stream that is closed or broken gets nothing.
+
+    A real stream is written below Python's buffer: what the program has half written stays its
+    own, and what fails here cannot come up again when the interpreter flushes at exit.
+    """
+    try:
+        if type(stream) is io.TextIOWrapper:
+            _write_bytes(stream.fileno(), text.encode(stream.encoding or "ascii", "backslashreplace"))
+        elif stream is not None:
+            stream.write(text)
+            stream.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def _write_bytes(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            # The program made its stderr non-blocking, and nobody reads it fast enough.
+            if not select.select([], [descriptor], [], WAIT_SECONDS)[1]:
+                return

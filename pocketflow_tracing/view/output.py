@@ -1,0 +1,31 @@
+"""A tree as text for a certain stream: coloured on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+from .lines import fitted
+from .terminal import TraceTree
+
+
+def rendered(tree: TraceTree, stream: TextIO) -> str:
+    """The tree as `stream` can show it, without a line break at its end."""
+    if not takes_colour(stream):
+        return fitted(str(tree), getattr(stream, "encoding", None))
+    from rich.console import Console
+
+    console = Console(file=stream, force_terminal=True, force_jupyter=False, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(tree, end="")
+    return fitted(capture.get().rstrip("\n"), getattr(stream, "encoding", None))
+
+
+def takes_colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that may be written to in colour."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        return stream.isatty()
+    except (ValueError, AttributeError, OSError):  # closed, or a stand-in without the method
+        return False
