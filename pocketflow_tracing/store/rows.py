@@ -1,0 +1,151 @@
+"""Traces and spans as rows of the tables, and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from ..model import JSON, SCHEMA, Span, Status, Trace
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class TraceRow(NamedTuple):
+    """A trace without its spans; `input` and `output` are None where they are not to be written."""
+
+    id: str
+    name: str
+    status: str
+    start_ns: int
+    end_ns: int | None
+    session_id: str | None
+    user_id: str | None
+    span_count: int
+    body: str
+    input: str | None
+    output: str | None
+
+
+class SpanRow(NamedTuple):
+    """A span of the trace with the id `trace_id`."""
+
+    trace_id: str
+    span_id: str
+    seq: int
+    parent_id: str | None
+    kind: str
+    name: str
+    status: str
+    start_ns: int
+    end_ns: int | None
+    input: str | None
+    output: str | None
+    changes: str | None
+    body: str
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the row takes."""
+        texts = (self.input, self.output, self.changes, self.body)
+        return 200 + sum(len(text) for text in texts if text is not None)
+
+
+def trace_row(trace: Trace) -> TraceRow:
+    """The row of a trace."""
+    body = trace.to_dict()
+    for column in (*TraceRow._fields, "schema", "spans"):
+        body.pop(column, None)
+    return TraceRow(
+        trace.id,
+        _utf8(trace.name) or "",
+        trace.status.value,
+        trace.start_ns,
+        trace.end_ns,
+        _utf8(trace.session_id),
+        _utf8(trace.user_id),
+        trace.span_count,
+        to_json(body),
+        None if trace.input is None else to_json(trace.input),
+        None if trace.output is None else to_json(trace.output),
+    )
+
+
+def span_row(span: Span) -> SpanRow:
+    """The row of a span. Each value is encoded for itself, so that no single call takes long."""
+    return SpanRow(
+        span.trace_id,
+        span.span_id,
+        span.seq,
+        span.parent_id,
+        span.kind.value,
+        _utf8(span.name) or "",
+        span.status.value,
+        span.start_ns,
+        span.end_ns,
+        None if span.input is None else to_json(span.input),
+        None if span.output is None else to_json(span.output),
+        None if span.changes is None else to_json(span.changes),
+        _body(span),
+    )
+
+
+def _body(span: Span) -> str:
+    form: dict[str, JSON] = {}
+    if span.node_key is not None:
+        form["node_key"] = span.node_key
+    if span.status_message:
+        form["status_message"] = span.status_message
+    if span.attributes:
+        form["attributes"] = span.attributes
+    if span.error is not None:
+        form["error"] = asdict(span.error)
+    if span.generation is not None:
+        form["generation"] = asdict(span.generation)
+    if span.redacted:
+        form["redacted"] = span.redacted
+    if span.truncated:
+        form["truncated"] = span.truncated
+    return to_json(form) if form else "{}"
+
+
+def trace_of(columns: dict[str, Any], interrupted: bool) -> Trace:
+    """The trace of a row read with its values; `interrupted` where it never saw its end."""
+    form = {**columns, **json.loads(columns["body"]), "schema": SCHEMA}
+    form["input"] = _value(columns["input"])
+    form["output"] = _value(columns["output"])
+    trace = Trace.from_dict(form)
+    if interrupted:
+        trace.status = Status.INTERRUPTED
+        trace.complete = False
+    return trace
+
+
+def span_of(columns: dict[str, Any], trace: Trace) -> Span:
+    """The span of a row; where the trace was interrupted, so was every span without an end."""
+    form = {**columns, **json.loads(columns["body"]), "trace_id": trace.id}
+    for name in ("input", "output", "changes"):
+        form[name] = _value(columns[name])
+    span = Span.from_dict(form)
+    if span.end_ns is None and trace.status is Status.INTERRUPTED:
+        span.status = Status.INTERRUPTED
+    return span
+
+
+def to_json(value: JSON) -> str:
+    """`value` as JSON text that SQLite takes."""
+    text = _encode(value)
+    # UTF-8 has no lone surrogates; escaped they survive.
+    return text if _utf8(text) == text else _encode_ascii(value)
+
+
+def _value(text: str | None) -> JSON:
+    return None if text is None else json.loads(text)
+
+
+def _utf8(text: str | None) -> str | None:
+    """`text` as SQLite can store it: a lone surrogate becomes a question mark."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")

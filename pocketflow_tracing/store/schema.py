@@ -1,0 +1,140 @@
+"""What the tables hold, and how a file of an older version becomes one of this version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID = 0x50465472
+"""Stands in the header of our files ("PFTr"), so that a database of something else is never touched."""
+
+VERSION_1 = """
+-- A process that writes here. Readers tell by it whether a trace without an end still runs.
+CREATE TABLE writers (
+    number      INTEGER PRIMARY KEY,
+    host        TEXT NOT NULL,
+    boot        TEXT NOT NULL,      -- boot id and pid namespace: where `pid` means something
+    pid         INTEGER NOT NULL,
+    started     INTEGER NOT NULL,   -- start of the process, in clock ticks since boot
+    renewed_ns  INTEGER NOT NULL,   -- last sign of life, ns since the epoch
+    UNIQUE (host, boot, pid, started)
+);
+
+-- One outermost run. `body` holds what no query asks for, as a JSON object.
+CREATE TABLE traces (
+    number      INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
+    name        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    start_ns    INTEGER NOT NULL,
+    end_ns      INTEGER,            -- null while it runs, and for ever if its writer died
+    session_id  TEXT,
+    user_id     TEXT,
+    span_count  INTEGER NOT NULL,
+    writer      INTEGER NOT NULL REFERENCES writers (number),
+    body        TEXT NOT NULL
+);
+CREATE INDEX traces_by_start ON traces (start_ns);
+
+-- Input and output of a run, apart from its row, which is written again and again while it runs.
+CREATE TABLE trace_values (
+    trace       INTEGER PRIMARY KEY REFERENCES traces (number),
+    input       TEXT,               -- JSON
+    output      TEXT                -- JSON
+);
+
+-- One step of a run. Open steps are here too, with a null end; their end replaces the row.
+CREATE TABLE spans (
+    trace       INTEGER NOT NULL REFERENCES traces (number),
+    span_id     TEXT NOT NULL,
+    seq         INTEGER NOT NULL,   -- start order within the trace, where start_ns is the same
+    parent_id   TEXT,
+    kind        TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    start_ns    INTEGER NOT NULL,
+    end_ns      INTEGER,
+    input       TEXT,               -- JSON
+    output      TEXT,               -- JSON
+    changes     TEXT,               -- JSON
+    body        TEXT NOT NULL,      -- JSON object: the other fields that are not empty
+    UNIQUE (trace, span_id)
+);
+
+-- Where a network sink sends to. Never a secret: `account` is a public key, or a hash.
+CREATE TABLE destinations (
+    number      INTEGER PRIMARY KEY,
+    kind        TEXT NOT NULL,      -- which sink
+    host        TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    UNIQUE (kind, host, account)
+);
+
+-- What a destination has not confirmed yet; the row goes when it has.
+CREATE TABLE outbox (
+    destination INTEGER NOT NULL REFERENCES destinations (number),
+    trace       INTEGER NOT NULL REFERENCES traces (number),
+    span_id     TEXT NOT NULL,      -- '' stands for the trace itself
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    leased_by   INTEGER REFERENCES writers (number),
+    lease_ns    INTEGER NOT NULL DEFAULT 0,     -- taken until then, ns since the epoch
+    PRIMARY KEY (destination, trace, span_id)
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_trace ON outbox (trace);
+
+-- What happened to this file as a whole: 'pruned_undelivered' counts traces that went unsent.
+CREATE TABLE counters (
+    name        TEXT PRIMARY KEY,
+    value       INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = [VERSION_1]
+"""The steps from an empty file to this version; step n leads to version n. Never change one: add."""
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema version of an open file; 0 for an empty one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def is_foreign(connection: sqlite3.Connection) -> bool:
+    """Whether this database was made by another program."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner == APPLICATION_ID:
+        return False
+    filled = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    return owner != 0 or filled or version_of(connection) != 0
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open file to this version, in one transaction; nothing happens where it has it already."""
+    if version_of(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again: another process may have done it while this one waited for the lock.
+        for number in range(version_of(connection), len(MIGRATIONS)):
+            for statement in _statements(MIGRATIONS[number]):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    # `executescript` commits before it starts, so it cannot be part of a transaction.
+    import sqlite3
+
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
