@@ -164,8 +164,8 @@ def _make_private(name: str) -> None:
 def move_aside(path: Path, damaged: tuple[int, int]) -> Path | None:
     """Rename a damaged store, so that a new one can start; None where another process did it already.
 
-    `damaged` is device and inode of the file that was found damaged: only that one is moved. A file that does not look
-    like a store of ours (a wrong path in the settings) is left alone: StoreError.
+    `damaged` is device and inode of the file that was found damaged: only that one is moved. A file
+    that does not look like a store of ours (a wrong path in the settings) is left alone: StoreError.
     """
     if path.suffix not in (".db", ".sqlite", ".sqlite3") and not Path(f"{path}-wal").exists():
         raise StoreError(f"{path} is not a trace store and was left alone; name another file")

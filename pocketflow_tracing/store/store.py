@@ -18,8 +18,8 @@ from ..model import Span, Trace
 from . import pruning, rows
 from .database import MEMORY, StoreDamaged, connect, explained, move_aside
 from .rows import SpanRow, TraceRow, span_row, trace_row
-from .writing import all_spans, all_traces, write
 from .writer import Writer
+from .writing import all_spans, all_traces, write
 
 if TYPE_CHECKING:
     import sqlite3
@@ -285,6 +285,24 @@ class Store:
             self._connection = connect(self.path, create=create)
             self.file = _identity(self.path)
         return self._connection
+
+
+def _until(deadline: float, numbers: Iterable[int]) -> Iterator[int]:
+    return itertools.takewhile(lambda _: time.monotonic() < deadline, numbers)
+
+
+def _before_fork() -> None:
+    for store in list(_stores):
+        store.before_fork()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.after_fork()
+
+
+# SQLite forbids to carry an open file over a fork: parent and child would believe in the same locks.
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def _identity(path: str) -> tuple[int, int] | None:
