@@ -52,7 +52,7 @@ def read_file(path: str) -> dict[str, str]:
     import dotenv  # late: only a program that has a .env file pays for it
 
     # Opened here, since dotenv gives an empty answer for a file it cannot find.
-    with open(path, encoding="utf-8") as stream:
+    with open(path, encoding="utf-8-sig") as stream:  # editors on Windows begin a file with a mark
         return {name: text for name, text in dotenv.dotenv_values(stream=stream).items() if text is not None}
 
 

@@ -165,7 +165,7 @@ def _table(value: Any) -> dict[Any, Any]:
     return value if isinstance(value, dict) else dict(value)
 
 
-TEXT = Kind(_text, "a text")
+TEXT = Kind(_text, "text")
 SWITCH = Kind(_switch, "on or off (also true, false, yes, no, 1, 0)")
 BYTES = Kind(_positive, "a whole number of bytes, like 65536")
 LEVELS = Kind(_positive, "a whole number of levels, like 20")
