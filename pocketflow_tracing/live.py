@@ -12,7 +12,9 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from .model import ErrorInfo, Generation, Graph, JSON, Span, SpanKind, Status, Trace
+from .capture import Capture
+from .failures import Failure
+from .model import JSON, Generation, Graph, Span, SpanKind, Status, Trace
 from .values import Policy, render
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ class LiveSpan:
     """A span from its start until the worker has taken it. Times are of the monotonic clock, in ns."""
 
     __slots__ = (
-        "trace", "parent", "span_id", "seq", "kind", "name", "node_key", "start", "end", "status",
-        "status_message", "input", "output", "changes", "attributes", "error", "generation",
+        "attributes", "capture", "changes", "end", "failed_below", "failure", "generation", "input", "kind", "name",
+        "node_key", "output", "parent", "seq", "span_id", "start", "status", "status_message", "step", "trace",
     )  # fmt: skip
 
     def __init__(
@@ -54,8 +56,14 @@ class LiveSpan:
         self.output: Any = None
         self.changes: Any = None
         self.attributes: dict[str, JSON] | None = None
-        self.error: ErrorInfo | None = None
+        self.failure: Failure | None = None
         self.generation: Generation | None = None
+        self.step: Any = None
+        """The recorder's step this span belongs to, None for spans of the program's own."""
+        self.capture: Capture = parent.capture if parent is not None else trace.capture
+        """The switches that hold beneath this span."""
+        self.failed_below: tuple[int, int] | None = None
+        """The id of the exception that last ended a child, and of the span that keeps its stack trace."""
         trace.open[self.span_id] = self
 
     @property
@@ -67,13 +75,16 @@ class LiveSpan:
 class LiveTrace:
     """A trace from its start until its root and all its spans have ended."""
 
-    def __init__(self, name: str, config: TracingConfig, sinks: tuple[Sink, ...] = ()) -> None:
+    def __init__(
+        self, name: str, config: TracingConfig, sinks: tuple[Sink, ...] = (), capture: Capture | None = None
+    ) -> None:
         self.id: int = new_id(128) or 1
         self.trace_id = self.id
         self.parent_span_id: int | None = None
         self.name = name
         self.config = config
         """The settings of this run, never changed after its start."""
+        self.capture = Capture(config) if capture is None else capture
         self.sinks = sinks
         """The in-process sinks this trace goes to, beside the store its config names."""
         self.start = clock()
@@ -97,6 +108,12 @@ class LiveTrace:
         self.dropped_spans = 0
         self.complete = True
         self.pid = os.getpid()
+        self.origin: Any = None
+        """The scope this trace began in."""
+        self.flows: dict[Any, Any] = {}
+        """The recorder's names for the nodes of each flow."""
+        self.pending = [True]
+        """Emptied by whoever reports the end of the trace, so that it is reported once."""
 
 
 def span_hex(span_id: int) -> str:
@@ -138,10 +155,11 @@ def finished(live: LiveSpan, policy: Policy) -> Span:
         output=shown("output", live.output),
         changes=shown("changes", live.changes),
         attributes=dict(live.attributes) if live.attributes else {},
-        error=None if live.error is None else policy.mask_error(live.error),
+        error=None if live.failure is None else policy.mask_error(live.failure.info()),
         generation=live.generation,
         redacted=redacted,
         truncated=truncated,
+        seq=live.seq,
     )
 
 

@@ -1,0 +1,347 @@
+"""Which PocketFlow code means which step, and what a node is, without running any of its code.
+
+"Machinery" is the code that drives phases: PocketFlow's `_run`, `_exec`, `_orch` and their kin, and
+the overrides of them in user classes. Phases (`prep`, `exec`, `post`, `exec_fallback`) are what it
+calls. Attributes are read statically: no property, `__getattr__` or `__eq__` of a node ever runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import partial, partialmethod
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Final
+
+from .bytecode import Calls, handler_lines
+from .model import SpanKind
+
+
+class Role(Enum):
+    """What a piece of machinery, or a call in it, does."""
+
+    ENTRY = "run"
+    RUN = "_run"
+    ORCH = "_orch"
+    EXEC = "_exec"
+    NEXT = "get_next_node"
+    PHASE = "phase"
+    WARN = "warn"
+
+
+ROLES: Final[dict[str, Role]] = {
+    "run": Role.ENTRY,
+    "run_async": Role.ENTRY,
+    "_run": Role.RUN,
+    "_run_async": Role.RUN,
+    "_orch": Role.ORCH,
+    "_orch_async": Role.ORCH,
+    "_exec": Role.EXEC,
+    "get_next_node": Role.NEXT,
+}
+PHASES: Final[dict[str, SpanKind]] = {
+    "prep": SpanKind.PREP,
+    "prep_async": SpanKind.PREP,
+    "exec": SpanKind.EXEC,
+    "exec_async": SpanKind.EXEC,
+    "exec_fallback": SpanKind.FALLBACK,
+    "exec_fallback_async": SpanKind.FALLBACK,
+    "post": SpanKind.POST,
+    "post_async": SpanKind.POST,
+}
+_CALLED: Final[dict[str, Role]] = {
+    **{name: role for name, role in ROLES.items() if role is not Role.ENTRY},
+    **{name: Role.PHASE for name in PHASES},
+    "warn": Role.WARN,
+}
+_GENERATOR = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
+_COROUTINE = 0x80 | 0x200
+
+
+class Call:
+    """One call in a piece of machinery that means something to us."""
+
+    __slots__ = ("awaited", "kind", "name", "receiver", "result", "role")
+
+    def __init__(self, name: str, receiver: str | None, result: str | None, awaited: bool) -> None:
+        self.name = name
+        self.role = _CALLED[name]
+        self.kind = PHASES.get(name)
+        self.receiver = receiver
+        self.result = result
+        self.awaited = awaited
+
+
+class Machinery:
+    """A watched code object and what there is to know about it."""
+
+    __slots__ = (
+        "arguments", "bytecode", "calls", "code", "exec_local", "handlers", "is_batch", "is_generator", "is_suspendable", "kind",
+        "name", "owner_name", "own", "prep_local", "role",
+    )  # fmt: skip
+
+    def __init__(
+        self, code: CodeType, name: str, role: Role, *, own: bool, is_batch: bool = False, outer: str = ""
+    ) -> None:
+        self.code = code
+        self.name = name
+        self.role = role
+        self.own = own
+        """Whether it is PocketFlow's own: then calls that mean nothing to us are never looked at again."""
+        self.is_batch = is_batch
+        """Whether it hands items to another `_exec` one by one."""
+        self.kind = PHASES.get(name)
+        self.is_generator = bool(code.co_flags & _GENERATOR)
+        self.is_suspendable = self.is_generator or bool(code.co_flags & _COROUTINE)
+        names = code.co_varnames[: code.co_argcount]
+        if outer:  # a comprehension, lambda or function inside a piece whose node is named `outer`
+            names = (outer,) if outer in code.co_freevars else ()
+        self.owner_name = names[0] if names else ""
+        """The local variable that holds the node, "" where there is none."""
+        self.arguments = names[1:]
+        """The local variables that hold what it was called with: `shared`, or `prep_res`, or the items."""
+        self.bytecode = Calls(code)
+        self.calls: dict[int, Call] = {}
+        if role is not Role.PHASE:
+            for offset, site in self.bytecode.by_offset.items():
+                if site.name in _CALLED:
+                    self.calls[offset] = Call(*site)
+        self.handlers = handler_lines(code)
+        by_kind = {call.kind or call.role: call.result for call in self.calls.values() if call.result}
+        self.prep_local = by_kind.get(SpanKind.PREP)
+        self.exec_local = by_kind.get(Role.EXEC) or by_kind.get(Role.ORCH)
+
+    def call_at(self, last_instruction: int) -> Call | None:
+        """The call a frame is in, or awaits the result of, given its `f_lasti`."""
+        offset = self.bytecode.at(last_instruction)
+        return None if offset is None else self.calls.get(offset)
+
+    def results(self, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """What prep and exec returned, by the names `post` calls them, read from a frame's locals."""
+        return [
+            ("prep_res", values.get(self.prep_local) if self.prep_local else None),
+            ("exec_res", values.get(self.exec_local) if self.exec_local else None),
+        ]
+
+
+class Unknown:
+    """Stands for an attribute that cannot be read without running the program's code."""
+
+
+UNKNOWN: Final = Unknown()
+
+
+def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
+    """The attribute as stored on the instance, in a slot, or on its class, unbound; else `default`."""
+    try:
+        fields = object.__getattribute__(instance, "__dict__")
+    except AttributeError:
+        fields = None
+    if type(fields) is dict and name in fields:
+        return fields[name]
+    found = on_class(type(instance), name)
+    if found is not None and type(found).__name__ == "member_descriptor":
+        try:
+            return found.__get__(instance, type(instance))
+        except AttributeError:
+            return default
+    return default if found is None else found
+
+
+def on_class(cls: type, name: str) -> Any:
+    """The attribute as it stands in the dictionary of the first class in the MRO that has it."""
+    for base in type.__getattribute__(cls, "__mro__"):
+        found = type.__getattribute__(base, "__dict__").get(name)
+        if found is not None:
+            return found
+    return None
+
+
+def class_name(cls: type) -> str:
+    """The plain name of a class, whatever its metaclass answers."""
+    return str(type.__dict__["__name__"].__get__(cls))
+
+
+def functions_in(attribute: object, name: str, depth: int = 4) -> Iterator[FunctionType]:
+    """The Python functions called `name` that `attribute` leads to.
+
+    Looks through static and class methods, partials, bound methods, `functools.wraps` and the
+    closures of decorators that do not use it.
+    """
+    if depth == 0:
+        return
+    kind = type(attribute)
+    if kind is FunctionType:
+        function: Any = attribute
+        if function.__code__.co_name == name:
+            yield function
+            return
+        wrapped = function.__dict__.get("__wrapped__")
+        inner = [wrapped] if wrapped is not None else [_content(cell) for cell in function.__closure__ or ()]
+        for candidate in inner:
+            yield from functions_in(candidate, name, depth - 1)
+    elif kind in (staticmethod, classmethod, MethodType):
+        yield from functions_in(attribute.__func__, name, depth - 1)  # type: ignore[attr-defined]
+    elif kind in (partial, partialmethod):
+        yield from functions_in(attribute.func, name, depth - 1)  # type: ignore[attr-defined]
+
+
+def _content(cell: Any) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def code_of(called: object) -> CodeType | None:
+    """The code that runs first when `called` is called, or None where that cannot be told."""
+    kind = type(called)
+    if kind is MethodType:
+        called = called.__func__  # type: ignore[attr-defined]
+        kind = type(called)
+    return called.__code__ if kind is FunctionType else None  # type: ignore[attr-defined]
+
+
+def nested_codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of comprehensions, generator expressions, lambdas and functions inside `code`."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from nested_codes(constant)
+
+
+class Anatomy:
+    """Everything known about one imported PocketFlow and the classes built on it."""
+
+    def __init__(self, pocketflow: ModuleType) -> None:
+        self.base: type = pocketflow.BaseNode
+        self.flow: type = pocketflow.Flow
+        self._module = pocketflow
+        self._own = {
+            value
+            for value in vars(pocketflow).values()
+            if type(value) is type and value.__module__ == pocketflow.__name__
+        }
+        batch = {cls for cls in self._own if "Batch" in cls.__name__ and not issubclass(cls, self.flow)}
+        self.machinery: dict[int, Machinery] = {}
+        """Every known piece of machinery by `id(code)`; hashing a code object costs more than a call."""
+        self.empty_phases: set[int] = set()
+        """`id(code)` of the phases that PocketFlow defines and that do nothing worth a span."""
+        self._classes: dict[int, weakref.ref[type]] = {}
+        for cls in self._own:
+            self._remember(cls)
+            for name, attribute in vars(cls).items():
+                if type(attribute) is not FunctionType:
+                    continue
+                if name in PHASES:
+                    self.empty_phases.add(id(attribute.__code__))
+                elif name in ROLES:
+                    is_batch = ROLES[name] is Role.EXEC and cls in batch
+                    self._add(attribute.__code__, name, ROLES[name], own=True, is_batch=is_batch)
+
+    def is_flow(self, owner: object) -> bool:
+        """Whether a node is a flow: by its class, or, where it is not PocketFlow's, by its `_orch`."""
+        cls = type(owner)
+        return self.flow in type.__getattribute__(cls, "__mro__") or on_class(cls, "_orch") is not None
+
+    def _remember(self, cls: type) -> None:
+        # Weakly: programs make classes inside functions, and they must be free to go.
+        classes, key = self._classes, id(cls)
+        classes[key] = weakref.ref(cls, lambda _: classes.pop(key, None))
+
+    def learn_all(self) -> list[Machinery]:
+        """The overrides of every class derived from PocketFlow's that were not known before."""
+        found: list[Machinery] = []
+        waiting = [self.base]
+        while waiting:
+            for cls in type.__subclasses__(waiting.pop()):
+                waiting.append(cls)
+                if id(cls) not in self._classes:
+                    found += self.learn(cls)
+        return found
+
+    def learn(self, cls: type) -> list[Machinery]:
+        """The machinery that `cls` and its bases bring and that was not known before."""
+        if id(cls) in self._classes:
+            return []
+        found: list[Machinery] = []
+        for base in type.__getattribute__(cls, "__mro__"):
+            if id(base) in self._classes or base is object:
+                continue
+            self._remember(base)
+            own = type.__getattribute__(base, "__dict__")
+            for name, role in ROLES.items():
+                if role is Role.ENTRY or name not in own:
+                    continue
+                for function in functions_in(own[name], name):
+                    found += self._add(function.__code__, name, role)
+        if any(piece.role in (Role.EXEC, Role.RUN, Role.ORCH) for piece in found) or self._overrides(cls):
+            found += self._phases_of(cls)
+        return found
+
+    def _overrides(self, cls: type) -> bool:
+        """Whether some driver of `cls` is not PocketFlow's, so that phases may run in ways of its own."""
+        for name in ("_exec", "_run", "_run_async", "_orch", "_orch_async"):
+            driver = on_class(cls, name)
+            if driver is None:
+                continue
+            pieces = [self.machinery.get(id(f.__code__)) for f in functions_in(driver, name)]
+            if not pieces or any(piece is None or not piece.own for piece in pieces):
+                return True
+        return False
+
+    def _phases_of(self, cls: type) -> list[Machinery]:
+        found: list[Machinery] = []
+        for name in PHASES:
+            for function in functions_in(on_class(cls, name), name):
+                if id(function.__code__) not in self.empty_phases:
+                    found += self._add(function.__code__, name, Role.PHASE)
+        return found
+
+    def _add(
+        self, code: CodeType, name: str, role: Role, *, own: bool = False, is_batch: bool = False
+    ) -> list[Machinery]:
+        if id(code) in self.machinery:
+            return []
+        found = [Machinery(code, name, role, own=own, is_batch=is_batch)]
+        if role is not Role.PHASE:
+            outer = found[0].owner_name or "self"
+            found += [Machinery(inner, name, role, own=own, outer=outer) for inner in nested_codes(code)]
+        for piece in found:
+            self.machinery[id(piece.code)] = piece
+        return found
+
+
+def find_anatomy() -> Anatomy | None:
+    """The anatomy of the PocketFlow that this process has imported, or None if there is none yet."""
+    module = sys.modules.get("pocketflow")
+    if module is None or not hasattr(module, "BaseNode"):
+        return None
+    known = _known.get(id(module))
+    if known is None:
+        known = _known[id(module)] = Anatomy(module)
+    return known
+
+
+_known: dict[int, Anatomy] = {}
+
+
+def is_coroutine_code(code: CodeType | None) -> bool:
+    """Whether calling `code` only makes a coroutine or an async generator, which runs later."""
+    return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+def entered_by(attribute: object) -> CodeType | None:
+    """The code of the frame that calling `attribute` begins; None where there is none, or it is not clear."""
+    kind = type(attribute)
+    if kind in (staticmethod, classmethod):
+        return code_of(attribute.__func__)  # type: ignore[attr-defined]
+    if kind in (partial, partialmethod):
+        return entered_by(attribute.func)  # type: ignore[attr-defined]
+    if kind in (FunctionType, MethodType):
+        return code_of(attribute)
+    if isinstance(attribute, type):
+        return code_of(on_class(attribute, "__new__")) or code_of(on_class(attribute, "__init__"))
+    return code_of(on_class(kind, "__call__"))

@@ -1,0 +1,42 @@
+"""What of a run is kept: the capture switches and budgets of one config, applied to values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .model import SpanKind
+from .values import Limits, Snapshot, compare, snapshot
+
+if TYPE_CHECKING:
+    from .config import TracingConfig
+
+
+class Capture:
+    """The switches of a config, ready for the hot path. Immutable; shared by all steps under it."""
+
+    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "outputs")
+
+    def __init__(self, config: TracingConfig) -> None:
+        self.config = config
+        self.inputs = config.trace_inputs
+        self.outputs = config.trace_outputs
+        self.errors = config.trace_errors
+        self.limits = Limits(max_depth=config.max_depth, max_bytes=config.max_value_bytes)
+        hidden: set[SpanKind] = set()
+        if not config.trace_prep:
+            hidden.add(SpanKind.PREP)
+        if not config.trace_exec:
+            hidden |= {SpanKind.EXEC, SpanKind.FALLBACK}
+        if not config.trace_post:
+            hidden.add(SpanKind.POST)
+        self.hidden = frozenset(hidden)
+        """The kinds of phases that leave no span."""
+
+    def value(self, value: object, previous: Snapshot | None = None) -> Snapshot:
+        """A bounded picture of `value` as it is now; runs none of the program's code."""
+        return snapshot(value, self.limits, previous)
+
+    @staticmethod
+    def changes(before: Snapshot | None, after: Snapshot | None) -> Any:
+        """What differs between two pictures of one store; None where nothing does or one is missing."""
+        return None if before is None or after is None else compare(before, after)

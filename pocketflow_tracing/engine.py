@@ -1,0 +1,201 @@
+"""The one engine of a process: opens scopes, keeps the probe on while something is traced."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+from typing import Any
+
+from .anatomy import find_anatomy
+from .delivery import delivery
+from .errors import forget_told, log, report_failure
+from .live import LiveSpan, LiveTrace, clock
+from .model import SpanKind
+from .probes import make_probe
+from .probes.base import Probe
+from .recorder import Recorder
+from .scopes import Current, Scope, Scopes, Settings, here
+from .spans import Outlet, Spans
+
+
+class Engine:
+    """Scopes, recorder and probe, wired together. Everything here runs on the program's threads."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.scopes = Scopes()
+        self.spans = Spans(outlet)
+        self._recorder: Recorder | None = None
+        self._probe: Probe | None = None
+        self._open = 0
+        # Re-entrant: a signal handler may open a scope while this thread is opening one.
+        self._lock = threading.RLock()
+        os.register_at_fork(after_in_child=self._forget_parent)
+
+    # Scopes.
+
+    def enter(self, settings: Settings, *, owner: object = None, process: bool = False, announces: bool = False) -> Scope:
+        """Open a scope and make it current; begins to watch if it is the first."""
+        scope = Scope(settings, here.get(), owner=owner)
+        scope.announces = announces
+        with self._lock:
+            self._open += 1
+            self._watch(every_thread=process)
+            if process:
+                self.scopes.process.append(scope)
+            elif announces:
+                self.scopes.announcing.append(scope)
+        here.set(scope)
+        return scope
+
+    def mute(self, settings: Settings, owner: object = None) -> Scope | None:
+        """A scope in which nothing is traced; None where nothing would be anyway."""
+        outer = here.get()
+        if outer is None and not self.scopes.process:
+            return None
+        scope = Scope(settings, outer, owner=owner, muted=True)
+        with self._lock:
+            self._open += 1
+        here.set(scope)
+        return scope
+
+    def leave(self, scope: Scope) -> None:
+        """Close a scope; stops watching if it was the last and nothing traced is under way."""
+        scope.is_open = False
+        if here.get() is scope:
+            here.set(scope.outer)
+        with self._lock:
+            self._open -= 1
+            for kept in (self.scopes.process, self.scopes.announcing):
+                if scope in kept:
+                    kept.remove(scope)
+        self._sweep(scope)
+        self.rest()
+
+    def rest(self) -> None:
+        """Stop watching if no scope is open and no traced code is under way."""
+        with self._lock:
+            recorder = self._recorder
+            if recorder is None or self._open:
+                return
+            if recorder.is_idle():
+                self._stop()
+            else:
+                recorder.when_idle = self.rest
+
+    def _watch(self, *, every_thread: bool) -> None:
+        if self._probe is not None and self._probe.is_watching():
+            self._probe.join(every_thread=every_thread)
+            return
+        if self._probe is not None:  # another tool took our place: begin anew
+            self._stop()
+        anatomy = find_anatomy() or _import_pocketflow()
+        if anatomy is None:
+            return
+        anatomy.learn_all()
+        recorder = Recorder(anatomy, self.scopes, self.spans)
+        probe = make_probe(anatomy.machinery, recorder)
+        if not probe.start(every_thread=every_thread):
+            return
+        recorder.watcher = probe
+        self._recorder, self._probe = recorder, probe
+
+    def _stop(self) -> None:
+        probe, self._probe = self._probe, None
+        recorder, self._recorder = self._recorder, None
+        if probe is not None:
+            if not probe.is_watching():
+                self._cut_short()
+            probe.stop()
+        if recorder is not None:
+            recorder.forget()
+
+    def _cut_short(self) -> None:
+        """Events stopped arriving: what is open never sees its end."""
+        log.warning("[TRACING] another tool took over our events; traces of this time are incomplete")
+        for trace in list(self.spans.running.values()):
+            trace.complete = False
+            self.spans.end_trace(trace)
+
+    def _sweep(self, scope: Scope) -> None:
+        """End what was left open by this thread because an interrupt hit the recorder itself."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        for trace in list(self.spans.running.values()):
+            if trace.origin is scope or trace.root is None:
+                recorder.sweep(trace)
+                root = trace.root
+                if not trace.open and root is not None and root.end:
+                    self.spans.end_trace(trace)
+
+    # Spans of the program's own.
+
+    def begin(self, kind: SpanKind, name: str, owner: object = None) -> LiveSpan | None:
+        """A span under what is current, made current; None outside of any scope."""
+        parent, scopes = self.scopes.locate()
+        if scopes is None or (parent is None and not scopes):
+            return None
+        span = self.spans.open(kind, name, parent, scopes, owner=owner)
+        if span is not None:
+            here.set(span)
+        return span
+
+    def end(self, span: LiveSpan, before: Current, exception: BaseException | None) -> None:
+        """End a span that `begin` gave; what was current before is current again."""
+        if here.get() is span:
+            here.set(before)
+        self.spans.end(span, exception)
+
+    def current(self) -> LiveSpan | None:
+        """The innermost open span of this context, None outside of any trace."""
+        return self.scopes.locate()[0]
+
+    # Ends.
+
+    def end_all(self) -> None:
+        """The process ends: report the traces that are still open, as far as they came."""
+        for trace in list(self.spans.running.values()):
+            self.spans.end_trace(trace)
+
+    def _forget_parent(self) -> None:
+        """After a fork: the traces under way are the parent's to finish."""
+        try:
+            self._lock = threading.RLock()
+            forget_told()
+            for trace in list(self.spans.running.values()):
+                _disown(trace)
+            self.spans.running.clear()
+            if self._recorder is not None:
+                self._recorder.forget()
+        except Exception as failure:
+            report_failure("fork", failure)
+
+
+def _disown(trace: LiveTrace) -> None:
+    trace.pending.clear()
+    for span in list(trace.open.values()):
+        span.end = clock()
+    trace.open.clear()
+
+
+def _import_pocketflow() -> Any:
+    """The anatomy of the PocketFlow the program would import, imported now.
+
+    A program run as `pocketflow.py` is not imported a second time.
+    """
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    try:
+        spec = importlib.util.find_spec("pocketflow")
+        if spec is None or (main and spec.origin and os.path.abspath(main) == os.path.abspath(spec.origin)):
+            return None
+        importlib.import_module("pocketflow")
+    except Exception as failure:
+        report_failure("import of pocketflow", failure)
+        return None
+    return find_anatomy()
+
+
+engine = Engine(delivery)
+delivery.before_exit = engine.end_all

@@ -1,0 +1,54 @@
+"""What every probe does: turn events of the interpreter into calls of a listener."""
+
+from __future__ import annotations
+
+from types import CodeType, FrameType
+from typing import Protocol
+
+from ..anatomy import Call, Machinery
+
+
+class Listener(Protocol):
+    """Who is told; in this package, the recorder. Nothing it raises reaches the program."""
+
+    def started(self, piece: Machinery, frame: FrameType) -> None:
+        """`frame` began to run `piece`."""
+
+    def calling(
+        self, piece: Machinery, frame: FrameType, call: Call, code: CodeType | None, argument: object
+    ) -> None:
+        """`frame` makes `call` and so enters `code`, if Python; `argument` is the first one where it is known."""
+
+    def moved(self, piece: Machinery, frame: FrameType) -> None:
+        """`frame` came to another line, or yielded an item."""
+
+    def returned(self, piece: Machinery, frame: FrameType, value: object) -> None:
+        """`frame` ended by returning `value`."""
+
+    def raised(self, piece: Machinery, frame: FrameType, exception: BaseException | None) -> None:
+        """`frame` ended by an exception."""
+
+    def callee_returned(self, frame: FrameType, value: object) -> None:
+        """What `frame` called returned."""
+
+    def callee_raised(self, frame: FrameType, exception: BaseException | None) -> None:
+        """What `frame` called raised."""
+
+
+class Probe(Protocol):
+    """A source of events. It watches from `start` to `stop` and leaves nothing behind."""
+
+    def start(self, *, every_thread: bool) -> bool:
+        """Begin to watch; False, told once, where that is not possible."""
+
+    def join(self, *, every_thread: bool) -> None:
+        """Watch in this thread too, or in every one, where that takes a step of its own."""
+
+    def stop(self) -> None:
+        """Watch no more."""
+
+    def watch(self, pieces: list[Machinery]) -> None:
+        """Watch these too, from now on."""
+
+    def is_watching(self) -> bool:
+        """Whether events still arrive: another tool may have taken our place."""

@@ -1,0 +1,118 @@
+"""Where tracing is on: scopes, and the one context variable that says where the program is."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .live import LiveSpan
+
+if TYPE_CHECKING:
+    from .config import TracingConfig
+    from .sinks.base import Sink
+
+
+@dataclass(slots=True)
+class Settings:
+    """What a `trace_flow` or `tracing` was given; None and empty mean: left open."""
+
+    config: TracingConfig | None = None
+    flow_name: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    variant: str | None = None
+    sinks: tuple[Sink, ...] | None = None
+    store: bool = True
+    """Whether the local store keeps the traces too; off where sinks were given in its place."""
+
+    def __deepcopy__(self, memo: object) -> Settings:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles of decorated flows carry their settings, or none where these cannot be pickled."""
+        values = (
+            self.config, self.flow_name, self.session_id, self.user_id, self.tags, self.metadata, self.variant,
+        )  # fmt: skip
+        import pickle  # only programs that pickle pay for it
+
+        try:
+            pickle.dumps(values)
+        except Exception:
+            return (_no_settings, ())
+        return (Settings, values)
+
+
+def _no_settings() -> None:
+    return None
+
+
+class Scope:
+    """A stretch of the program in which flows are traced.
+
+    `outer` is what was current before: scopes and spans form one chain through the context.
+    `owner` is the decorated object the settings belong to, None for `tracing()`.
+    """
+
+    __slots__ = ("announces", "is_open", "missed", "muted", "on_trace", "outer", "owner", "settings")
+
+    def __init__(self, settings: Settings, outer: Current, *, owner: object = None, muted: bool = False) -> None:
+        self.settings = settings
+        self.outer = outer
+        self.owner = owner
+        self.muted = muted
+        """Whether flows in here are left alone: switched off, or not in the sample."""
+        self.is_open = True
+        self.announces = False
+        """Whether runs that were missed are told of at the end."""
+        self.missed = 0
+        self.on_trace: Any = None
+        """Called with the id of each trace that ended in this scope."""
+
+
+Current = LiveSpan | Scope | None
+
+here: ContextVar[Current] = ContextVar("pocketflow_tracing_here", default=None)
+"""The innermost span or scope of this task or thread. It may have ended: readers climb."""
+
+
+class Scopes:
+    """Every scope that is open, and where a new span belongs."""
+
+    def __init__(self) -> None:
+        self.process: list[Scope] = []
+        """The open scopes that hold for every thread, the innermost last."""
+        self.announcing: list[Scope] = []
+        """The open scopes that count the runs they did not see."""
+
+    def locate(self) -> tuple[LiveSpan | None, list[Scope] | None]:
+        """The nearest open span with the scopes inside it, or no span and the scopes around, innermost first.
+
+        `(None, [])` is outside of any scope; `(None, None)` where tracing is muted.
+        """
+        scopes: list[Scope] = []
+        current = here.get()
+        while current is not None:
+            if type(current) is LiveSpan:
+                if not current.end:
+                    return current, scopes
+                current = current.parent or current.trace.origin
+            else:
+                if current.muted and current.is_open:
+                    return None, None
+                if current.is_open:
+                    scopes.append(current)
+                current = current.outer
+        for scope in reversed(self.process):
+            if scope.muted:
+                return None, None
+            scopes.append(scope)
+        return None, scopes
+
+    def note_missed(self) -> None:
+        """Count a run that no scope saw."""
+        for scope in self.announcing:
+            scope.missed += 1
+

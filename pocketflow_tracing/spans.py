@@ -1,0 +1,317 @@
+"""Opens and closes spans: their times, values, errors, and the trace they make up.
+
+Everything here runs on the program's own threads and is kept short; what is finished goes to the
+outlet, whose worker does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+from types import FrameType
+from typing import Any, Protocol
+
+from .capture import Capture
+from .config import TracingConfig, resolve
+from .errors import log
+from .failures import Failure, status_of
+from .live import LiveSpan, LiveTrace, clock
+from .model import SpanKind, Status
+from .scopes import Scope
+from .steps import Activation, Step
+
+_SWITCHES = ("trace_inputs", "trace_outputs", "trace_prep", "trace_exec", "trace_post", "trace_errors", "redact")
+
+
+class Outlet(Protocol):
+    """Where finished spans go."""
+
+    def trace_started(self, trace: LiveTrace) -> None:
+        """A trace began."""
+
+    def span_ended(self, span: LiveSpan) -> None:
+        """A span ended."""
+
+    def trace_ended(self, trace: LiveTrace) -> None:
+        """The root and all spans of a trace ended."""
+
+
+class Spans:
+    """The spans of every trace under way in this process."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.outlet = outlet
+        self.running: dict[int, LiveTrace] = {}
+        """The traces that have not been reported as ended, by id."""
+        self._captures: dict[int, tuple[TracingConfig, TracingConfig, Capture]] = {}
+
+    # Opening.
+
+    def open(
+        self,
+        kind: SpanKind,
+        name: str,
+        parent: LiveSpan | None,
+        scopes: list[Scope] | None,
+        *,
+        owner: object = None,
+    ) -> LiveSpan | None:
+        """A new span under `parent`, or the root of a new trace of the outermost of `scopes`.
+
+        None where the run is not in the sample, or is switched off.
+        """
+        scopes = scopes or []
+        own = [scope.settings.flow_name for scope in scopes if scope.owner is not None and scope.owner is owner]
+        named = next(filter(None, reversed(own)), None)
+        if parent is not None:
+            span = LiveSpan(parent.trace, parent, kind, named or name, clock())
+            for scope in reversed(scopes):
+                span.capture = self._stricter(span.capture, scope.settings.config)
+                fill(parent.trace, scope)
+            return span
+        trace = self._begin_trace(name, scopes, named)
+        if trace is None:
+            return None
+        span = LiveSpan(trace, None, kind, named or trace.name, trace.start)
+        trace.root = span
+        self.running[trace.id] = trace
+        for scope in reversed(scopes[:-1]):
+            span.capture = self._stricter(span.capture, scope.settings.config)
+        if trace.config.debug:
+            log.debug("[TRACING] Starting trace: %s", trace.name)
+        self.outlet.trace_started(trace)
+        return span
+
+    def open_phase(self, step: Step, kind: SpanKind, name: str, parent: LiveSpan) -> LiveSpan:
+        """A new span for a phase of `step`."""
+        span = LiveSpan(parent.trace, parent, kind, name, clock())
+        span.step = step
+        span.node_key = step.span.node_key
+        if span.trace.config.debug:
+            log.debug("[TRACING] Starting node span: %s", name)
+        return span
+
+    def begin_step(self, step: Step, above: Step | None) -> None:
+        """Take the input of a node, flow or iteration, before any code of it runs."""
+        previous = None if above is None else above.latest
+        step.store_before = step.latest = self._store(step, previous)
+        if step.capture.inputs:
+            step.span.input = {"shared": step.latest}
+
+    def given(self, activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
+        """What a phase was called with, by parameter name."""
+        step = activation.step
+        take = step.capture.value
+        if kind is SpanKind.PREP:
+            return {"shared": step.latest}
+        if kind is SpanKind.POST:
+            step.latest = self._store(step, step.latest)
+            results = frame.f_locals
+            named = {"shared": step.latest}
+            for name, value in activation.machinery.results(results):
+                named[name] = take(value)
+            return named
+        return {"prep_res": take(activation.given)}
+
+    def before_post(self, step: Step, span: LiveSpan) -> None:
+        """Remember the store as it is right before post."""
+        if not step.capture.inputs:
+            step.latest = self._store(step, step.latest)
+        span.changes = step.latest
+
+    # Closing.
+
+    def end_phase(
+        self,
+        activation: Activation,
+        span: LiveSpan,
+        result: tuple[object] | None,
+        raised: BaseException | None,
+        *,
+        failed: bool,
+    ) -> None:
+        """End a phase; a failed attempt waits until it is known whether the program recovers."""
+        step = activation.step
+        span.end = clock()
+        if failed:
+            self._fail(span, raised)
+        else:
+            span.status = Status.OK
+            if result is not None and step.capture.outputs:
+                span.output = step.capture.value(result[0])
+        if span.kind is SpanKind.POST:
+            before = span.changes
+            step.latest = self._store(step, before)
+            span.changes = step.capture.changes(before, step.latest)
+        if not failed:
+            self.emit(span)
+            return
+        if span.kind is SpanKind.EXEC and span.status is Status.ERROR:
+            if activation.machinery.kind is None:
+                activation.failed = span
+            else:
+                step.failed.append(span)
+            return
+        self.emit(span)
+
+    def settle(self, span: LiveSpan, *, recovered: bool) -> None:
+        """Deliver a failed attempt, now that its outcome is known."""
+        if recovered:
+            span.attributes = {**(span.attributes or {}), "recovered": True}
+        self.emit(span)
+
+    def end_step(self, step: Step, value: object, exception: BaseException | None, *, failed: bool) -> None:
+        """End a node, flow or iteration that returned `value` or failed."""
+        span = step.span
+        span.end = clock()
+        attributes = span.attributes = span.attributes or {}
+        if step.attempts:
+            attributes["attempts"] = step.attempts
+            attributes["max_attempts"] = step.max_attempts or step.attempts
+        if failed:
+            self._fail(span, exception)
+        else:
+            span.status = Status.OK
+            if span.kind is not SpanKind.ITERATION:
+                attributes["action"] = value if type(value) is str or value is None else type(value).__name__
+        above = span.parent.step if span.parent is not None else None
+        after = self._store(step, step.latest)
+        if above is not None and above.shared is step.shared:
+            above.latest = after
+        if step.store_before is not None and (span.kind is not SpanKind.NODE or after is not step.store_before):
+            span.changes = step.capture.changes(step.store_before, after)
+        if not failed and step.capture.outputs:
+            span.output = {"result": step.capture.value(value), "shared": after}
+        step.store_before = step.latest = None
+        step.shared = None
+        self.emit(span)
+
+    def end(self, span: LiveSpan, exception: BaseException | None) -> None:
+        """End a span of the program's own."""
+        span.end = clock()
+        if exception is None:
+            span.status = Status.OK
+        else:
+            self._fail(span, exception)
+        self.emit(span)
+
+    def emit(self, span: LiveSpan) -> None:
+        """Hand a span that has ended to the outlet, and its trace too if nothing of it is open."""
+        trace = span.trace
+        trace.open.pop(span.span_id, None)
+        trace.span_count += 1
+        if trace.config.debug:
+            log.debug("[TRACING] Node span completed in %.2fms", (span.end - span.start) / 1e6)
+        self.outlet.span_ended(span)
+        root = trace.root
+        if root is not None and root.end and not trace.open:
+            self.end_trace(trace)
+
+    def end_trace(self, trace: LiveTrace) -> None:
+        """Report the end of a trace, once; spans still open keep `unset` and make it incomplete."""
+        try:
+            trace.pending.pop()
+        except IndexError:
+            return
+        for span in list(trace.open.values()):
+            trace.complete = False
+            trace.open.pop(span.span_id, None)
+            self.outlet.span_ended(span)
+        trace.end = trace.root.end if trace.root is not None and trace.root.end else clock()
+        trace.flows.clear()
+        self.running.pop(trace.id, None)
+        scope = trace.origin
+        while scope is not None:
+            if type(scope) is Scope and scope.on_trace is not None:
+                scope.on_trace(trace)
+            scope = scope.outer if type(scope) is Scope else None
+        self.outlet.trace_ended(trace)
+
+    def _fail(self, span: LiveSpan, exception: BaseException | None) -> None:
+        if exception is None:  # the interpreter did not show it (setprofile)
+            span.status = Status.ERROR
+            return
+        span.status = status_of(exception)
+        below = span.failed_below
+        inner = below[1] if below is not None and below[0] == id(exception) else None
+        failure = Failure(exception, inner)
+        if span.parent is not None:
+            span.parent.failed_below = (id(exception), span.span_id if inner is None else inner)
+        span.status_message = f"{failure.type}: {failure.message}" if span.capture.errors else ""
+        span.failure = failure if span.capture.errors else None
+
+    def _store(self, step: Step, previous: Any) -> Any:
+        """A picture of the shared store now; kept even with inputs off, to tell what changed."""
+        if step.shared is None:
+            return None
+        return step.capture.value(step.shared, previous)
+
+    # Traces and settings.
+
+    def _begin_trace(self, name: str, scopes: list[Scope], named: str | None) -> LiveTrace | None:
+        outer = scopes[-1]
+        settings = outer.settings
+        config = resolve(settings.config, session_id=settings.session_id, user_id=settings.user_id)
+        if not config.enabled:
+            return None
+        if not settings.store:
+            config.store = None
+        name = next((s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None) or (
+            named or name
+        )
+        trace = LiveTrace(name, config, settings.sinks or (), Capture(config))
+        rate = config.sample_rate
+        # The rule of the OpenTelemetry and Langfuse SDKs, so that all keep or drop the same trace.
+        if rate < 1.0 and trace.trace_id & (2**64 - 1) >= round(rate * 2**64):
+            return None
+        trace.origin = scopes[0]
+        trace.session_id, trace.user_id = config.session_id, config.user_id
+        for scope in reversed(scopes):
+            fill(trace, scope)
+        trace.project = config.project or _working_directory()
+        return trace
+
+    def _stricter(self, capture: Capture, inner: TracingConfig | None) -> Capture:
+        """`capture` with whatever `inner` switches off switched off as well."""
+        if inner is None:
+            return capture
+        known = self._captures.get(id(inner))
+        if known is not None and known[0] is inner and known[1] is capture.config:
+            return known[2]
+        wanted = resolve(inner)
+        merged = resolve(capture.config)
+        for switch in _SWITCHES:
+            # `redact` on is the strict side; for what is kept, off is.
+            both = (getattr(merged, switch), getattr(wanted, switch))
+            setattr(merged, switch, any(both) if switch == "redact" else all(both))
+        merged.redact_keys = [*merged.redact_keys, *wanted.redact_keys]
+        merged.redact_patterns = [*merged.redact_patterns, *wanted.redact_patterns]
+        merged.mask = _both_masks(merged.mask, wanted.mask)
+        combined = Capture(merged)
+        if len(self._captures) > 100:
+            self._captures.clear()
+        self._captures[id(inner)] = (inner, capture.config, combined)
+        return combined
+
+
+def fill(trace: LiveTrace, scope: Scope) -> None:
+    """Give `trace` what the scope's settings say and the scopes around it left open."""
+    settings = scope.settings
+    trace.session_id = trace.session_id or settings.session_id
+    trace.user_id = trace.user_id or settings.user_id
+    trace.variant = trace.variant or settings.variant
+    trace.tags += [tag for tag in settings.tags if tag not in trace.tags]
+    trace.metadata = {**settings.metadata, **trace.metadata}
+
+
+def _both_masks(outer: Any, inner: Any) -> Any:
+    if outer is None or inner is None:
+        return outer or inner
+    return lambda value, path: inner(outer(value, path), path)
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.path.basename(os.getcwd())
+    except OSError:  # deleted beneath us
+        return None
+

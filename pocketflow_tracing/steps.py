@@ -1,0 +1,166 @@
+"""What the recorder remembers while code runs: steps, the walk through a flow, running frames."""
+
+from __future__ import annotations
+
+from itertools import count
+from threading import get_ident
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from .anatomy import Anatomy, Machinery, class_name, read
+from .live import LiveSpan
+from .model import Graph, GraphEdge, GraphNode, SpanKind
+
+if TYPE_CHECKING:
+    from .capture import Capture
+
+MAX_GRAPH_NODES = 2_000
+
+
+class Step:
+    """One run of a node, flow or iteration: its span and what its phases need to know."""
+
+    __slots__ = (
+        "attempts", "capture", "failed", "items", "iterations", "latest", "max_attempts", "owner", "shared", "span",
+        "store_before", "walk",
+    )  # fmt: skip
+
+    def __init__(self, span: LiveSpan, owner: object, capture: Capture) -> None:
+        self.span = span
+        self.owner = owner
+        self.capture = capture
+        self.shared: Any = None
+        self.store_before: Any = None
+        """The store as it was before the step."""
+        self.latest: Any = None
+        """The last picture of the store, from which the next one takes over what is unchanged."""
+        self.attempts = 0
+        self.max_attempts: int | None = None
+        self.items: count[int] | None = None
+        """Numbers the items while a batch `_exec` hands them out."""
+        self.iterations: count[int] = count()
+        self.failed: list[LiveSpan] = []
+        """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
+        self.walk: Walk | None = None
+
+
+class Walk:
+    """One way through a flow: which original node comes next, and how often each was visited."""
+
+    __slots__ = ("keys", "next", "visits")
+
+    def __init__(self, keys: NodeKeys, start: object) -> None:
+        self.keys = keys
+        self.next = start
+        self.visits: dict[str, int] = {}
+
+    def visit(self, owner: object) -> tuple[str, int]:
+        """The key of the node whose copy `owner` is about to run, and the how-manieth visit this is."""
+        original = self.next
+        key = self.keys.of(original if type(original) is type(owner) else owner)
+        visit = self.visits[key] = self.visits.get(key, 0) + 1
+        return key, visit
+
+
+class NodeKeys:
+    """The names of the nodes of one flow: class name, then `#2`, `#3`, in the order they are wired."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._keys: dict[int, str] = {}
+        self._counts: dict[str, int] = {}
+        # Keeps the originals alive, so that an id stands for one object only.
+        self._nodes: list[object] = []
+
+    def of(self, node: object) -> str:
+        """The key of an original node; a new one is named at once."""
+        key = self._keys.get(id(node))
+        if key is None:
+            name = class_name(type(node))
+            number = self._counts[name] = self._counts.get(name, 0) + 1
+            key = self._keys[id(node)] = name if number == 1 else f"{name}#{number}"
+            self._nodes.append(node)
+        return key
+
+    def draw(self, start: object, graph: Graph, anatomy: Anatomy) -> None:
+        """Add the nodes reachable from `start`, and what leads from one to another, to `graph`."""
+        waiting = [start]
+        seen = {id(start)}
+        for node in waiting:
+            kind = "flow" if anatomy.is_flow(node) else "node"
+            name = class_name(type(node))
+            graph.nodes.append(GraphNode(self.of(node), name, name, kind, self.path))
+            for action, target in _successors(node):
+                if id(target) not in seen and len(waiting) < MAX_GRAPH_NODES:
+                    seen.add(id(target))
+                    waiting.append(target)
+                if id(target) in seen:
+                    graph.edges.append(GraphEdge(action, self.of(node), self.of(target), self.path))
+
+
+def _successors(node: object) -> list[tuple[str, object]]:
+    wired = read(node, "successors", None)
+    if not issubclass(type(wired), dict):
+        return []
+    try:
+        pairs = list(dict.items(wired))
+    except RuntimeError:  # another thread is wiring it right now
+        return []
+    return [(str(action) if type(action) is str else type(action).__name__, node) for action, node in pairs]
+
+
+class Activation:
+    """One running frame of machinery."""
+
+    __slots__ = (
+        "attempt", "before", "call", "failed", "frame", "given", "handled", "item", "machinery", "opaque",
+        "opaque_before", "phase", "phase_before", "step", "thread", "top",
+    )  # fmt: skip
+
+    def __init__(self, machinery: Machinery, frame: FrameType, step: Step) -> None:
+        self.machinery = machinery
+        self.frame = frame
+        self.thread = get_ident()
+        self.step = step
+        self.top: Step | None = None
+        """The step this frame opened and closes when it ends."""
+        self.before: Any = None
+        """What was current before `top` began."""
+        self.phase: LiveSpan | None = None
+        """The phase that a call of this frame began and that has not ended."""
+        self.phase_before: Any = None
+        self.call: Any = None
+        """The call that began `phase`."""
+        self.handled: BaseException | None = None
+        """The exception being handled when `phase` began: not one that `phase` raised."""
+        self.given: Any = None
+        """What `_exec` was given: the input of its attempts."""
+        self.item: int | None = None
+        self.attempt = 0
+        self.failed: LiveSpan | None = None
+        """A failed attempt of which it is not known yet whether the program recovers from it."""
+        self.opaque: Any = None
+        """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
+        self.opaque_before: Any = None
+
+
+def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:
+    """The names of the nodes of the flow that begins at `start`, drawn into the trace's graph once."""
+    path = _path(flow)
+    walks: dict[tuple[int, str], NodeKeys] = flow.trace.flows
+    keys = walks.get((id(start), path))
+    if keys is None:
+        keys = walks[id(start), path] = NodeKeys(path)
+        if start is not None:
+            keys.draw(start, flow.trace.graph, anatomy)
+    return keys
+
+
+def _path(span: LiveSpan | None) -> str:
+    """The node keys of a flow and the flows it runs in, as "Outer/Inner"."""
+    keys: list[str] = []
+    while span is not None:
+        if span.kind is SpanKind.FLOW and span.node_key is not None:
+            keys.append(span.node_key)
+        span = span.parent
+    return "/".join(reversed(keys))
