@@ -1,0 +1,271 @@
+"""Nothing of the program changes while it is traced, and nothing lives longer."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import random
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pocketflow
+import pytest
+from pocketflow import AsyncFlow, AsyncNode, BatchFlow, BatchNode, Flow, Node
+
+from pocketflow_tracing import tracing
+from pocketflow_tracing.sinks.base import Sink
+from pocketflow_tracing.testing import capture_traces
+
+from .harness import Outcome, assert_same, both, compare, execute, outlines, tree
+from .programs import Batch, Broken, Failing, Flaky, Many, Parallel, every_kind
+
+CLASSES = [
+    Flaky,
+    Failing,
+    Batch,
+    Many,
+    Parallel,
+    Broken,
+    BatchFlow,
+    BatchNode,
+    Flow,
+    Node,
+    AsyncFlow,
+    AsyncNode,
+]
+
+
+def dictionaries() -> list[dict[str, Any]]:
+    """The dictionaries of the user's classes, of PocketFlow's, and of its module."""
+    return [dict(vars(owner)) for owner in [*CLASSES, pocketflow.BaseNode, pocketflow]]
+
+
+def codes_in(entries: list[dict[str, Any]]) -> list[Any]:
+    """The code of every function in these dictionaries."""
+    members = [value for one in entries for value in one.values()]
+    return [member.__code__ for member in members if hasattr(member, "__code__")]
+
+
+def test_no_class_function_or_module_is_changed_at_any_time() -> None:
+    """Compared by identity of each entry, during the run and after it."""
+    before = dictionaries()
+    codes = codes_in(before)
+    during: list[Any] = []
+
+    class Look(Node):
+        def exec(self, prep_res: Any) -> Any:
+            during.extend(dictionaries())
+
+    with capture_traces():
+        first = Look()
+        first >> Flaky(max_retries=2)
+        Flow(start=first).run({"n": 1})
+    after = dictionaries()
+    for entries, then, now in zip(before, during, after, strict=True):
+        assert entries.keys() == then.keys() == now.keys()
+        assert all(entries[name] is then[name] is now[name] for name in entries)
+    assert codes == [
+        value.__code__ for entries in after for value in entries.values() if hasattr(value, "__code__")
+    ]
+
+
+def test_no_instance_is_changed_at_any_time() -> None:
+    """Neither the originals nor the copies that run."""
+
+    class Look(Node):
+        def exec(self, prep_res: Any) -> Any:
+            return sorted(vars(self)), sorted(vars(type(self)))
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["during"] = exec_res
+
+    def program(shared: Any) -> Any:
+        node = Look()
+        flow = Flow(start=node)
+        before = dict(vars(node)), dict(vars(flow))
+        flow.run(shared)
+        assert (vars(node), vars(flow)) == before
+        return sorted(vars(node)), sorted(vars(flow))
+
+    compare(program)
+
+
+def test_a_running_flow_can_be_copied_and_pickled() -> None:
+    """Nothing of ours hangs on it."""
+
+    class Copies(Flaky):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["size"] = len(pickle.dumps(Flow(start=Flaky())))
+            shared["copy"] = sorted(vars(copy.deepcopy(self)))
+            shared["deep"] = copy.deepcopy(shared["n"])
+
+    assert both(lambda: Flow(start=Copies(max_retries=2)), {"n": 1}) == tree("""
+        flow Flow ok
+          node Copies ok
+            prep ok
+            exec error ValueError attempt=1 recovered
+            exec ok attempt=2
+            post ok
+    """)
+
+
+class Large:
+    """A value whose end can be seen."""
+
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log = log
+        weakref.finalize(self, log.append, f"{name} ended")
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """Nothing ends but by its last reference."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_values_live_no_longer_than_untraced() -> None:
+    """The tracer keeps what it saw of a value, never the value."""
+
+    class First(Node):
+        def prep(self, shared: Any) -> Any:
+            return Large(shared["log"], "prep")
+
+        def exec(self, prep_res: Any) -> Any:
+            return Large(prep_res.log, "exec")
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["log"].append("post")
+            return Large(shared["log"], "action")
+
+    class Last(Node):
+        def prep(self, shared: Any) -> Any:
+            shared["log"].append("next prep")
+
+    def program(shared: Any) -> Any:
+        First().run(shared)
+        Last().run(shared)
+        return list(shared["log"])
+
+    compare(program, lambda: {"log": []})
+
+
+@pytest.mark.usefixtures("without_collector")
+def test_exceptions_live_no_longer_than_untraced() -> None:
+    """Nor the frames in their tracebacks."""
+
+    class Fails(Node):
+        def exec(self, prep_res: Any) -> Any:
+            error = ValueError("no")
+            weakref.finalize(error, prep_res.append, "error ended")
+            try:
+                raise error
+            finally:
+                del error
+
+        def prep(self, shared: Any) -> Any:
+            return shared["log"]
+
+        def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+            prep_res.append("fallback")
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["log"].append("post")
+
+    def program(shared: Any) -> Any:
+        Fails(max_retries=2).run(shared)
+        return list(shared["log"])
+
+    compare(program, lambda: {"log": []})
+
+
+def test_random_numbers_are_the_same() -> None:
+    """Our ids come from a generator of our own."""
+
+    class Draw(Node):
+        def exec(self, prep_res: Any) -> Any:
+            return random.random()
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["drawn"] = exec_res, random.random()
+
+    def program(shared: Any) -> Any:
+        random.seed(7)
+        Flow(start=Draw()).run(shared)
+        return random.random()
+
+    compare(program)
+
+
+def test_the_event_loop_is_left_alone() -> None:
+    """No task, no handler and no hook of ours in it."""
+
+    class Look(AsyncNode):
+        async def exec_async(self, prep_res: Any) -> Any:
+            loop = asyncio.get_running_loop()
+            hooks = loop.get_task_factory(), loop.get_debug(), loop.get_exception_handler()
+            return len(asyncio.all_tasks()), hooks
+
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["loop"] = exec_res
+
+    compare(lambda shared: AsyncFlow(start=Look()).run_async(shared))
+
+
+def test_a_flow_of_100_000_steps_keeps_flat_memory_and_pace() -> None:
+    """Nothing is dropped, nothing piles up, and the last steps cost what the first ones did."""
+    steps = 100_000
+
+    class Count(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["n"] += 1
+            if shared["n"] % 20_000 == 0:
+                gc.collect()
+                shared["blocks"].append(allocated())
+            return "again" if shared["n"] < steps else "end"
+
+    class Counting(Sink):
+        def __init__(self) -> None:
+            self.spans = 0
+            self.traces: list[Any] = []
+
+        def span_ended(self, span: Any) -> None:
+            self.spans += 1
+
+        def trace_ended(self, trace: Any) -> None:
+            self.traces.append(trace)
+
+    count, sink = Count(), Counting()
+    count - "again" >> count
+    count - "end" >> Node()
+    shared: dict[str, Any] = {"n": 0, "blocks": []}
+    with tracing(sinks=[sink]) as scope:
+        Flow(start=count).run(shared)
+        scope.flush()
+    (trace,) = sink.traces
+    assert (trace.dropped_spans, trace.complete) == (0, True)
+    assert sink.spans == trace.span_count == 2 * steps + 2
+    first, *_, last = shared["blocks"]
+    assert last - first < 200_000
+
+
+def allocated() -> int:
+    """The number of memory blocks in use."""
+    return sys.getallocatedblocks()
+
+
+def test_the_program_sees_no_tracer_in_its_outcome() -> None:
+    """The comparison these tests rest on does see a difference where there is one."""
+    one = execute(every_kind, {"n": 1})
+    with pytest.raises(AssertionError):
+        assert_same(one, execute(every_kind, {"n": 2}))
+    with pytest.raises(AssertionError):
+        assert_same(one, Outcome(None, LookupError("other"), one.shared, one.warned))
+    assert outlines([]) == []

@@ -1,0 +1,47 @@
+"""What every test stands on: a store of its own, and proof that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+from surroundings_support import HAS_MONITORING, PROBES, Surroundings, left_registered, remaining_threads
+
+from pocketflow_tracing import errors
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the developer's settings or writes the developer's traces."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name.startswith(("LANGFUSE_", "POCKETFLOW_")):
+            del os.environ[name]
+    os.environ["POCKETFLOW_TRACING_STORE"] = str(tmp_path_factory.mktemp("store") / "traces.db")
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture(params=PROBES)
+def probe(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The probe the test runs with: the test runs once with each that this interpreter has."""
+    name: str = request.param
+    if name == "profile" and HAS_MONITORING:
+        os.environ["POCKETFLOW_TRACING_PROBE"] = name
+    yield name
+    os.environ.pop("POCKETFLOW_TRACING_PROBE", None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """After each test the process is as before it, our one idle worker thread apart."""
+    errors.forget_told()
+    before = Surroundings.now()
+    threads = set(threading.enumerate())
+    yield
+    assert Surroundings.now() == before
+    assert remaining_threads(threads) == []
+    assert left_registered() == []
