@@ -14,7 +14,7 @@ from view_support import MS, TRACE_ID, TraceBuilder, long_loop, stacktrace, supp
 from pocketflow_tracing.model import ErrorInfo, Generation, SpanKind, Status, Trace
 from pocketflow_tracing.view import text
 from pocketflow_tracing.view.output import rendered
-from pocketflow_tracing.view.terminal import Look, TraceTree, show_command
+from pocketflow_tracing.view.terminal import Look, TraceTree, closer_look
 
 FOLDED = Look(folded=True)
 
@@ -29,7 +29,7 @@ def test_the_tree_tells_what_the_run_did():
     trace = support_flow().trace(session_id="s-1", user_id="ada", tags=["a", "b"])
 
     assert (
-        tree(trace, replace(FOLDED, command=show_command(trace)))
+        tree(trace, replace(FOLDED, next_step=closer_look(trace)))
         == """\
 ✓ flow Support  2.00 ms
 │  session s-1 · user ada · tags a, b
@@ -237,7 +237,9 @@ def test_a_cut_tree_says_how_many_steps_are_missing_and_what_failed():
     bad = build.node(flow, "Bad", status=Status.ERROR, error=ErrorInfo("ValueError", "no", stacktrace()))
     flow.status, flow.error = Status.ERROR, ErrorInfo("ValueError", "no", raised_in=bad.span_id)
 
-    shown = tree(build.trace(), Look(folded=True, max_lines=10, command="pocketflow-tracing show x"))
+    shown = tree(
+        build.trace(), Look(folded=True, max_lines=10, next_step=("closer look", "pocketflow-tracing show x"))
+    )
 
     assert shown.splitlines()[10:] == [
         "… 43 more steps not shown here",

@@ -7,7 +7,6 @@ import os
 import select
 import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -15,7 +14,7 @@ from ..model import Span, SpanKind, Trace
 from ..view.brief import brief
 from ..view.output import rendered
 from ..view.tally import Tally
-from ..view.terminal import Look, TraceTree, show_command
+from ..view.terminal import Look, TraceTree, closer_look
 from .base import Sink
 
 MAX_FIRST = 1_000
@@ -31,15 +30,15 @@ class ConsoleSink(Sink):
     """Prints the tree of every run to `stream`, by default the stderr of now.
 
     The stream is taken when the sink is made: a program that redirects `sys.stderr` for a while
-    means its own output, not ours. `say` is asked for the command that shows a trace again; with
-    None no command is printed, for traces that are not kept.
+    means its own output, not ours. `kept` says that the runs are stored too, so that there is a
+    command to look at them again.
     """
 
-    def __init__(
-        self, stream: TextIO | None = None, say: Callable[[Trace], str] | None = show_command
-    ) -> None:
-        self._stream: TextIO | None = sys.stderr if stream is None else stream
-        self._say = say
+    def __init__(self, stream: TextIO | None = None, *, kept: bool = True) -> None:
+        self.stream: TextIO | None = sys.stderr if stream is None else stream
+        self.trace_count = 0
+        """How many runs have ended."""
+        self._kept = kept
         self._runs: dict[str, _Run] = {}
 
     def trace_started(self, trace: Trace) -> None:
@@ -57,17 +56,18 @@ class ConsoleSink(Sink):
 
     def trace_ended(self, trace: Trace) -> None:
         """Print the tree of the run that ended, in one write, from a fresh line."""
+        self.trace_count += 1
         run = self._runs.pop(trace.id, None) or _Run()
         look = Look(
             folded=True,
             max_siblings=MAX_SIBLINGS,
             max_lines=MAX_LINES,
-            command="" if self._say is None else self._say(trace),
+            next_step=closer_look(trace) if self._kept else None,
         )
-        if self._stream is not None:
+        if self.stream is not None:
             tree = TraceTree(replace(trace, spans=run.spans()), look, run.tally)
             # Whatever the program has half written there ends before the tree begins.
-            write(self._stream, f"\n{rendered(tree, self._stream)}\n")
+            write(self.stream, f"\n{rendered(tree, self.stream)}\n")
 
     def close(self) -> None:
         """Forget the runs that never ended."""
@@ -110,7 +110,7 @@ class _Run:
         """What was kept, in start order; a parent that started together with its child comes first."""
         kept = [*self._first, *self._last]
         kept.reverse()
-        return sorted(kept, key=lambda span: (span.parent_id is not None, span.start_ns))
+        return sorted(kept, key=lambda span: (span.parent_id is not None, span.start_ns, span.seq))
 
 
 def _slim(span: Span) -> Span:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import Status
 from .text import width
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment as RichSegment
 
 
 class Segment(NamedTuple):
@@ -32,6 +37,22 @@ class Line:
     def width(self) -> int:
         """How many columns the line takes, its duration apart."""
         return width(self.lead) + sum(width(segment.text) for segment in self.segments)
+
+
+class Block:
+    """Something shown as lines: `str()` gives them plain, rich gives them coloured and wrapped."""
+
+    def lines(self, columns: int | None = None) -> list[Line]:
+        """Every line, top to bottom, laid out for `columns` where that is known."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return "\n".join(line.plain() for line in self.lines())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichSegment]:
+        from .styled import styled
+
+        return styled(self.lines(options.max_width), console, options)
 
 
 @dataclass(slots=True)

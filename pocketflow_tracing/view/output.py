@@ -1,23 +1,22 @@
-"""A tree as text for a certain stream: coloured on a terminal, plain lines everywhere else."""
+"""Lines as text for a certain stream: coloured on a terminal, plain lines everywhere else."""
 
 from __future__ import annotations
 
 import os
 from typing import TextIO
 
-from .lines import fitted
-from .terminal import TraceTree
+from .lines import Block, fitted
 
 
-def rendered(tree: TraceTree, stream: TextIO) -> str:
-    """The tree as `stream` can show it, without a line break at its end."""
+def rendered(block: Block, stream: TextIO) -> str:
+    """The lines as `stream` can show it, without a line break at its end."""
     if not takes_colour(stream):
-        return fitted(str(tree), getattr(stream, "encoding", None))
+        return fitted(str(block), getattr(stream, "encoding", None))
     from rich.console import Console
 
     console = Console(file=stream, force_terminal=True, force_jupyter=False, highlight=False, markup=False)
     with console.capture() as capture:
-        console.print(tree, end="")
+        console.print(block, end="")
     return fitted(capture.get().rstrip("\n"), getattr(stream, "encoding", None))
 
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..model import Span, Status, Trace
 from .index import Index
-from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Entry, Line, Segment
+from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Block, Entry, Line, Segment
 from .steps import MAX_NAME, Describer
 from .tally import Tally
-from .text import clip, counted, duration, visible, width
+from .text import clip, counted, duration, local_time, visible, width
 from .valuelines import value_lines
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions
-    from rich.segment import Segment as RichSegment
 
 SHORT_ID = 8
 MAX_DEPTH = 60
@@ -31,7 +26,7 @@ class Look:
     `folded` leaves out the phases that went well and have nothing beneath them. `values` puts
     inputs and outputs under each span, `whole` clips nothing. More than `max_siblings` spans under
     one are cut in the middle, more than `max_lines` at the end; both say how many are missing.
-    `command` is how the reader gets a closer look.
+    `heading` puts the id and the start of the trace on top, `next_step` names a command at the end.
     """
 
     folded: bool = False
@@ -39,11 +34,12 @@ class Look:
     whole: bool = False
     max_siblings: int | None = None
     max_lines: int | None = None
-    command: str = ""
+    heading: bool = False
+    next_step: tuple[str, str] | None = None
 
 
-class TraceTree:
-    """The tree of a trace: `lines()`, `str()` for plain text, or a renderable for rich.
+class TraceTree(Block):
+    """The tree of a trace.
 
     `tally` gives the counts where `trace.spans` holds only some of the spans; `tops` are the spans
     to show in place of the whole tree.
@@ -74,15 +70,8 @@ class TraceTree:
             else:
                 cut += starts_step
         _align_durations(lines, columns)
-        return [*lines, *(Line(segments) for segments in self._footer(cut))]
-
-    def __str__(self) -> str:
-        return "\n".join(line.plain() for line in self.lines())
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RichSegment]:
-        from .styled import styled
-
-        return styled(self.lines(options.max_width), console, options)
+        heading = [Line(self._heading())] if self._look.heading else []
+        return [*heading, *lines, *(Line(segments) for segments in self._footer(cut))]
 
     def _body(self) -> Iterator[tuple[Line, bool]]:
         """The lines of the tree itself, each with whether it is the first line of a step."""
@@ -107,6 +96,13 @@ class TraceTree:
         if self._look.values:
             entry.details.extend(value_lines(span, self._index.parent(span), self._look.whole))
         return entry
+
+    def _heading(self) -> list[Segment]:
+        trace = self._trace
+        facts = [f"trace {visible(trace.id)}", local_time(trace.start_ns)]
+        if trace.project:
+            facts.append(visible(clip(trace.project, MAX_NAME)))
+        return [Segment(f" {DOT} ".join(facts), "dim")]
 
     def _headless(self) -> Entry:
         """What stands in place of the tree where no span was kept."""
@@ -157,8 +153,9 @@ class TraceTree:
         elif lost or not trace.complete:
             what = f"{counted(lost, 'step')} lost" if lost else "some steps never saw their end"
             yield [Segment(f"incomplete: {what}", "warning")]
-        if self._look.command:
-            yield [Segment("closer look: ", "dim"), Segment(self._look.command, "command")]
+        if self._look.next_step is not None:
+            label, command = self._look.next_step
+            yield [Segment(f"{label}: ", "dim"), Segment(command, "command")]
 
     def _summary(self) -> list[Segment]:
         trace, tally = self._trace, self._tally
@@ -196,6 +193,6 @@ def short_id(trace: Trace) -> str:
     return visible(trace.id[:SHORT_ID])
 
 
-def show_command(trace: Trace) -> str:
-    """The command that shows a kept trace again."""
-    return f"pocketflow-tracing show {short_id(trace)}"
+def closer_look(trace: Trace) -> tuple[str, str]:
+    """The next step after a tree with its quiet phases folded."""
+    return "closer look", f"pocketflow-tracing show {short_id(trace)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but scripts such as Persian and joined emoji need them, and they move nothing."""
@@ -82,6 +83,11 @@ def duration(ns: int | None) -> str:
         return f"{minutes} min {seconds:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def local_time(ns: int) -> str:
+    """A moment, given in nanoseconds since the epoch, to the second and in local time."""
+    return datetime.fromtimestamp(ns // 1_000_000_000).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _decimals(amount: float) -> int:
