@@ -133,6 +133,13 @@ def span_of(columns: dict[str, Any], trace: Trace) -> Span:
     return span
 
 
+def is_unrecovered(span_id: str, body: str) -> bool:
+    """Whether a failed span raised its error itself, and neither a retry nor a fallback made up for it."""
+    form = json.loads(body)
+    raised_in = (form.get("error") or {}).get("raised_in")
+    return raised_in in (None, span_id) and not form.get("attributes", {}).get("recovered")
+
+
 def to_json(value: JSON) -> str:
     """`value` as JSON text that SQLite takes."""
     text = _encode(value)
