@@ -1,0 +1,142 @@
+"""A running trace as the worker sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import report_failure
+from ..live import LiveSpan, LiveTrace, clock, finished, header, trace_hex
+from ..model import Span, Status, Trace
+from ..values import Policy
+from .keeper import Keeper
+from .queue import drop_values
+
+if TYPE_CHECKING:
+    from ..store.rows import TraceRow
+
+LONG_NS = 200_000_000
+"""A span that has been open for this long is written before it ends."""
+
+
+class Followed:
+    """One trace from its start to its end: what of it is written already, and what goes next.
+
+    Everything is made for the store and the sinks here, masked and bounded; where that fails, the
+    values go and the structure stays.
+    """
+
+    def __init__(self, live: LiveTrace, keeper: Keeper | None) -> None:
+        self.live = live
+        self.sinks = live.sinks
+        self.keeper = keeper
+        self.touched = True
+        """Whether the trace's own row has to be written with the next batch."""
+        self._policy = Policy.of(live.config)
+        self._place: object = None
+        self._row: TraceRow | None = None
+        self._form: object = None
+        self._written_open: dict[int, object] = {}
+
+    def span(self, live: LiveSpan) -> Span | None:
+        """The model's span, without values where they cannot be shown safely; None where nothing can."""
+        try:
+            return finished(live, self._policy)
+        except Exception as failure:
+            report_failure("masking", failure)
+        try:
+            drop_values(live)
+            live.attributes = {"values_dropped": True}
+            return finished(live, self._policy)
+        except Exception as failure:
+            report_failure("the worker", failure)
+            self.lost(1)
+            return None
+
+    def header(self) -> Trace:
+        """The model's trace as it is now, without spans."""
+        try:
+            return header(self.live, self._policy)
+        except Exception as failure:
+            report_failure("the header of a trace", failure)
+        live = self.live
+        return Trace(
+            id=trace_hex(live.id),
+            trace_id=trace_hex(live.trace_id),
+            name=self._policy.mask_text(live.name),
+            start_ns=live.start + live.epoch_ns,
+            end_ns=live.end + live.epoch_ns if live.end else None,
+            status=Status.UNSET if live.root is None else live.root.status,
+            span_count=live.span_count,
+            dropped_spans=live.dropped_spans,
+            complete=False,
+        )
+
+    def lost(self, spans: int) -> None:
+        """Count spans that will not be seen."""
+        self.live.dropped_spans += spans
+        self.live.complete = False
+        self.touched = True
+
+    def add_ended(self, span: Span, live: LiveSpan) -> None:
+        """Put a span that ended into the next batch."""
+        from ..store.rows import span_row
+
+        if self.keeper is not None:
+            self.keeper.batch.add(span_row(span))
+            self.touched = True
+            self._written_open.pop(live.span_id, None)
+
+    def add_header(self, trace: Trace | None = None) -> None:
+        """Put the trace's own row into the next batch: the final `trace`, or how it is now.
+
+        Input and output are written once, as they may be big.
+        """
+        from ..store.rows import trace_row
+
+        if self.keeper is None:
+            return
+        self._begin_anew_elsewhere(self.keeper)
+        form = self._state()
+        if trace is None and self._row is not None and form == self._form:
+            row = self._row._replace(span_count=self.live.span_count, input=None, output=None)
+        else:
+            row = trace_row(self.header() if trace is None else trace)
+        self._row, self._form = row, form
+        self.keeper.batch.traces[row.id] = row
+        self.touched = False
+
+    def add_open(self) -> None:
+        """Put the spans that have been open for long into the next batch, each once unless it changes."""
+        from ..store.rows import span_row
+
+        if self.keeper is None:
+            return
+        before = clock() - LONG_NS
+        for span_id, live in self.live.open.copy().items():
+            if live.start > before or live.end:
+                continue
+            state = (live.input is None, len(live.attributes or ()))
+            if self._written_open.get(span_id) != state:
+                span = self.span(live)
+                if span is not None:
+                    self._written_open[span_id] = state
+                    self.keeper.batch.add(span_row(span))
+                    self.touched = True
+
+    def _begin_anew_elsewhere(self, keeper: Keeper) -> None:
+        """Forget what is written where the file is another one now, or memory took its place."""
+        if self._place is not None and keeper.place != self._place:
+            self._written_open.clear()
+            self._form = None
+        self._place = keeper.place
+
+    def _state(self) -> tuple[Any, ...]:
+        """Changes whenever the trace's own row does, apart from the count of spans."""
+        live = self.live
+        root = live.root
+        return (
+            live.name, live.session_id, live.user_id, live.variant, live.dropped_spans, live.complete,
+            tuple(live.tags), [(key, id(value)) for key, value in live.metadata.copy().items()],
+            len(live.graph.nodes), len(live.graph.edges), len(live.scores),
+            root is None, root is not None and root.input is None, root is not None and root.status,
+        )  # fmt: skip

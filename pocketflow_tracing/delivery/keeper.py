@@ -1,0 +1,182 @@
+"""Where the traces of one store go: into the file, or into memory while the file cannot be written."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import StoreError, log, tell_once
+from ..model import Trace
+
+if TYPE_CHECKING:
+    from ..config import TracingConfig
+    from ..store import Store
+    from ..store.rows import SpanRow, TraceRow
+
+MEMORY_BYTES = 32 * 1024 * 1024
+"""What is kept in memory at most; then the oldest ended traces go."""
+RETRY_SECONDS = 30.0
+"""How long a file that could not be written is left alone."""
+LOCKED_RETRY_SECONDS = 0.5
+LOCKED_TOLD_SECONDS = 3.0
+"""A lock shorter than this is not worth a word."""
+PRUNE_SECONDS = 600.0
+
+
+class Batch:
+    """Rows to write together."""
+
+    def __init__(self) -> None:
+        self.traces: dict[str, TraceRow] = {}
+        self.spans: list[SpanRow] = []
+        self.bytes = 0
+
+    def add(self, span: SpanRow) -> None:
+        """Add a span."""
+        self.spans.append(span)
+        self.bytes += span.size
+
+
+class Keeper:
+    """The store of one path. Nothing here raises: what the file does not take, memory does."""
+
+    def __init__(self, path: Path, config: TracingConfig) -> None:
+        from ..store import Store
+
+        self.path = path
+        self.batch = Batch()
+        self.waiting = 0
+        """How many spans are in memory and not in the file."""
+        self._file = Store(path, max_bytes=config.store_max_bytes, max_days=config.store_max_days)
+        self._memory: Store | None = None
+        self._locked = False
+        self._diverted_at = 0.0
+        self._retry_at = 0.0
+        self._prune_at = 0.0
+        self._unpruned_bytes = 0
+
+    @property
+    def place(self) -> object:
+        """Tells one file from another, and from memory: what was written elsewhere is not here."""
+        return self._file.file if self._memory is None else self._memory
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether another process keeps the file to itself, so that it is worth trying again soon."""
+        return self._memory is not None and self._locked
+
+    def save(self, *, renew: bool = False) -> list[SpanRow]:
+        """Write the batch, which is empty then; the spans that were lost for want of memory.
+
+        With `renew`, a sign of life is written in any case.
+        """
+        self.retry()
+        if not (self.batch.traces or self.batch.spans or renew):
+            return []
+        batch, self.batch = self.batch, Batch()
+        if self._memory is None:
+            try:
+                self._write(batch)
+                self._unpruned_bytes += batch.bytes
+                return []
+            except StoreError as failure:
+                self._divert(failure)
+        return self._remember(batch)
+
+    def retry(self, *, now: bool = False) -> bool:
+        """Bring what is in memory into the file, if it is time to try; whether memory is empty."""
+        if self._memory is None:
+            return True
+        if not now and time.monotonic() < self._retry_at:
+            return False
+        try:
+            self._memory.hand_over(self._file)
+        except StoreError as failure:
+            self._put_off(failure)
+            return False
+        self._memory.close()
+        self._memory = None
+        self.waiting = 0
+        return True
+
+    def load(self, id: str) -> Trace | None:
+        """A trace of this process, from wherever it is; None where it is gone."""
+        for store in (self._memory, self._file):
+            try:
+                if store is not None:
+                    return store.load(id)
+            except StoreError as failure:
+                log.debug("cannot read back trace %s: %s", id, failure)
+        return None
+
+    def prune(self, deadline: float = math.inf) -> None:
+        """Delete what is too old or too much, if it is time to look again."""
+        now = time.monotonic()
+        if now < self._prune_at and self._unpruned_bytes < self._file.max_bytes // 16:
+            return
+        self._prune_at, self._unpruned_bytes = now + PRUNE_SECONDS, 0
+        if self._memory is None:
+            try:
+                self._file.prune(deadline)
+            except StoreError as failure:
+                log.debug("cannot prune: %s", failure)
+
+    def rest(self) -> None:
+        """Close the file; it opens again when needed."""
+        try:
+            self._file.close()
+        except StoreError as failure:
+            log.debug("cannot close: %s", failure)
+
+    def abandon(self) -> None:
+        """Never touch the open file again: it is the parent's, before a fork."""
+        self._file.after_fork()
+
+    def _write(self, batch: Batch) -> None:
+        from ..store import StoreDamaged
+
+        try:
+            self._file.save(batch.traces.values(), batch.spans)
+        except StoreDamaged as damage:
+            aside = self._file.move_aside()
+            if aside is not None:
+                tell_once(
+                    f"damaged:{aside}", f"[TRACING] {damage}; it was moved to {aside} and a new one started"
+                )
+            self._file.save(batch.traces.values(), batch.spans)
+
+    def _divert(self, failure: StoreError) -> None:
+        from ..store import Store
+
+        self._memory = Store(":memory:", max_bytes=MEMORY_BYTES, max_days=math.inf)
+        self._diverted_at = time.monotonic()
+        self._put_off(failure)
+        self.rest()
+
+    def _put_off(self, failure: StoreError) -> None:
+        from ..store import StoreLocked
+
+        now = time.monotonic()
+        self._locked = isinstance(failure, StoreLocked)
+        self._retry_at = now + (LOCKED_RETRY_SECONDS if self._locked else RETRY_SECONDS)
+        if not self._locked or now - self._diverted_at > LOCKED_TOLD_SECONDS:
+            self.tell(failure)
+
+    def tell(self, failure: object) -> None:
+        """Say once that traces are in memory only, and why."""
+        tell_once(f"store:{self.path}", f"[TRACING] {failure}; traces stay in memory while this lasts")
+
+    def _remember(self, batch: Batch) -> list[SpanRow]:
+        memory = self._memory
+        assert memory is not None
+        try:
+            memory.limit(MEMORY_BYTES + MEMORY_BYTES // 4)
+            memory.save(batch.traces.values(), batch.spans)
+            self.waiting += len(batch.spans)
+            memory.prune()
+        except StoreError as failure:
+            log.debug("no memory left for traces: %s", failure)
+            return batch.spans
+        return []

@@ -1,0 +1,164 @@
+"""What the program's threads hand over to the worker, and what happens when it is too much."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from ..live import LiveSpan
+from .bell import Bell
+
+STARTED, SPAN, ENDED, FLUSH = range(4)
+Record = tuple[int, Any, int]
+"""What happened, to which trace or span, and how many bytes that keeps in memory."""
+
+SPAN_BYTES = 400
+ROOM_SECONDS = 0.001
+"""How long one span waits for the worker when the queue is full."""
+STALL_SECONDS = 1.0
+"""After this long without progress of the worker, spans do not wait for it any more."""
+
+
+class Queue:
+    """Records on their way to the worker, and their size in bytes.
+
+    The program's side takes no lock that is held from one step to the next: a signal handler or the
+    garbage collector may break in anywhere and hand over records of its own.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, empty."""
+        self.records: deque[Record] = deque()
+        self.bell = Bell()
+        self.pid = os.getpid()
+        self.worker_thread: int | None = None
+        """The thread id of the worker: it never waits for itself."""
+        self.alarm = 0
+        """The worker is called when the queue gets fuller than this; otherwise it comes by itself."""
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._room = Bell()
+        self._waiting = False
+        self._stall: tuple[int, float] | None = None
+
+    @property
+    def filled(self) -> int:
+        """Bytes that wait for the worker."""
+        return self._bytes_in - self._bytes_out
+
+    def span_ended(self, span: LiveSpan) -> None:
+        """Hand over a span. Costs less than a microsecond, unless the worker cannot keep up."""
+        trace = span.trace
+        if trace.pid != self.pid:
+            return  # the parent's, before a fork
+        size = size_of(span)
+        if self._bytes_in - self._bytes_out + size > self.alarm:
+            size = self._squeeze(span, size)
+            if not size:
+                trace.dropped_spans += 1
+                trace.complete = False
+                return
+        # One step for CPython: it switches threads, and runs handlers, at calls and jumps only.
+        self._bytes_in += size
+        self.records.append((SPAN, span, size))
+
+    def call_worker(self) -> None:
+        """Have the worker come now."""
+        self.bell.ring()
+
+    # The worker's side.
+
+    def taken(self, size: int) -> None:
+        """The worker is done with a record of `size` bytes."""
+        self._bytes_out += size
+        if self._waiting:
+            self._waiting = False
+            self._room.ring()
+            # Lets the waiting thread have the interpreter now, not after the switch interval.
+            time.sleep(0.00005)
+
+    # A full queue.
+
+    def _squeeze(self, span: LiveSpan, size: int) -> int:
+        """What `span` may take, 0 where there is no room for it; above three quarters, no values."""
+        self.call_worker()
+        limit = span.trace.config.max_queue_bytes
+        if self.filled + size > limit * 3 // 4:
+            if has_values(span):
+                drop_values(span)
+            size = SPAN_BYTES
+        if self.filled + size > limit and not self._wait_for_room(size, limit):
+            return 0
+        return size
+
+    def _wait_for_room(self, size: int, limit: int) -> bool:
+        if threading.get_ident() == self.worker_thread or on_event_loop():
+            return False
+        done = self._bytes_out
+        now = time.monotonic()
+        if self._stall is not None and self._stall[0] != done:
+            self._stall = None
+        if self._stall is None:
+            self._stall = (done, now)
+        elif now - self._stall[1] > STALL_SECONDS:
+            return False
+        self._waiting = True
+        self._room.wait(ROOM_SECONDS)
+        return self.filled + size <= limit
+
+
+def size_of(span: LiveSpan) -> int:
+    """About how many bytes `span` keeps in memory."""
+    size = SPAN_BYTES
+    value = span.input
+    if value is not None:
+        if type(value) is dict:
+            for part in value.values():
+                size += part.size
+        else:
+            size += value.size
+    value = span.output
+    if value is not None:
+        if type(value) is dict:
+            for part in value.values():
+                size += part.size
+        else:
+            size += value.size
+    if span.changes is not None:
+        size += getattr(span.changes, "size", 0)
+    return size
+
+
+def has_values(span: LiveSpan) -> bool:
+    """Whether anything was captured of what flowed through `span`."""
+    return span.input is not None or span.output is not None or span.changes is not None
+
+
+def drop_values(span: LiveSpan) -> None:
+    """Keep the structure of `span` only, and say so in it."""
+    span.input = span.output = span.changes = None
+    span.attributes = {**(span.attributes or {}), "values_dropped": True}
+
+
+def on_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must never wait."""
+    asyncio = sys.modules.get("asyncio.events")
+    running = getattr(asyncio, "_get_running_loop", None)
+    if running is not None and running() is not None:
+        return True
+    trio = sys.modules.get("trio.lowlevel")
+    token = getattr(trio, "current_trio_token", None)
+    if token is None:
+        return False
+    try:
+        token()
+    except RuntimeError:
+        return False
+    return True

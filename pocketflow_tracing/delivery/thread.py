@@ -1,0 +1,246 @@
+"""The way from the traced program to the worker's thread, and the ends of process and thread."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..errors import report_failure, tell_once
+from ..live import LiveTrace
+from ..model import Trace
+from .bell import Bell
+from .queue import ENDED, FLUSH, STARTED, Queue
+from .worker import POLL_SECONDS, Ticket, Worker
+
+if TYPE_CHECKING:
+    from ..config import TracingConfig
+
+THREAD_NAME = "pocketflow-tracing"
+FLUSH_SECONDS = 30.0
+"""How long `flush` waits where it is not told."""
+CALM_BYTES = 4 * 1024 * 1024
+"""The worker comes by itself, unless more than this waits for it."""
+FORK_SECONDS = 0.5
+"""How long a fork waits for the worker to come to rest."""
+
+
+class Delivery(Queue):
+    """The one worker of this process, its thread started on first need.
+
+    What is handed over comes from the program's own threads; nothing here makes them wait, but for
+    `flush`, a fork, the end of the process, and a full queue.
+    """
+
+    before_exit: Callable[[], None] | None = None
+    """Called first when the process ends: whoever holds running traces can report them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_registered = False
+
+    def reset(self) -> None:
+        """Begin anew, with nothing under way and no thread."""
+        super().reset()
+        self._worker = Worker(self)
+        self._thread: threading.Thread | None = None
+        # Whoever takes the one token may start the thread, or work in its place. Taking is a single
+        # step; a lock would block for ever whatever breaks in while its own thread holds it.
+        self._may_start = deque([True])
+        self._may_work = deque([True])
+        self._is_asleep = False
+        self._leave = False
+        self._finish_until: float | None = None
+        self._finished = Bell()
+        self._exit_seconds = 2.0
+        self._calm = CALM_BYTES
+        self._ends_with_multiprocessing = False
+
+    # Told by the engine.
+
+    def trace_started(self, trace: LiveTrace) -> None:
+        """A trace began."""
+        self._exit_seconds = trace.config.exit_timeout
+        self._calm = min(self._calm, trace.config.max_queue_bytes // 8)
+        if self._thread is not None:
+            self.alarm = self._calm
+        self._register()
+        self.records.append((STARTED, trace, 0))
+        if self._thread is None or self._is_asleep:
+            self.call_worker()
+
+    def trace_ended(self, trace: LiveTrace) -> None:
+        """The root and all spans of a trace ended."""
+        if trace.pid != self.pid:
+            return
+        self.records.append((ENDED, trace, 0))
+        if self._thread is None or self._is_asleep:
+            self.call_worker()
+            self._work_here()
+
+    def flush(self, timeout: float | None = None) -> int:
+        """Wait until all that was handed over is written and told; how many records still are not."""
+        if threading.get_ident() == self.worker_thread:
+            return len(self.records)
+        deadline = time.monotonic() + (FLUSH_SECONDS if timeout is None else timeout)
+        ticket = Ticket(deadline)
+        self.records.append((FLUSH, ticket, 0))
+        self.call_worker()
+        self._work_here()
+        if not ticket.done.wait(deadline - time.monotonic()):
+            return max(1, len(self.records))
+        return ticket.left
+
+    def load(self, ids: Iterable[str], config: TracingConfig) -> list[Trace]:
+        """Traces of this process, from the store or from the memory that stands in for it."""
+        keeper = self._worker.keeper(config.store)
+        found = [] if keeper is None else [keeper.load(id) for id in ids]
+        return [trace for trace in found if trace is not None]
+
+    # The thread.
+
+    def call_worker(self) -> None:
+        """Have the worker come now; starts its thread where there is none."""
+        if self._thread is None:
+            self._start()
+        self.bell.ring()
+
+    def _start(self) -> None:
+        try:
+            self._may_start.pop()
+        except IndexError:
+            return
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # No thread is to be had, for instance while the interpreter ends: `_work_here` helps out.
+            self._thread = None
+            self._may_start.append(True)
+
+    def _run(self) -> None:
+        # A profiler that the program sets for all its threads has no business in ours.
+        sys.setprofile(None)
+        this = threading.current_thread()
+        self.worker_thread = threading.get_ident()
+        self.alarm = self._calm
+        # The program goes on undisturbed for a moment, and whole runs arrive at once.
+        pause: float | None = POLL_SECONDS[0]
+        while True:
+            self._sleep(pause)
+            if self._thread is not this:
+                return  # a sink forked, and this is the child: nothing here is its own
+            if self._leave or self._finish_until is not None:
+                break
+            try:
+                pause = self._worker.turn()
+            except BaseException as failure:
+                report_failure("the worker", failure)
+                pause = 1.0
+        self._end_thread()
+
+    def _sleep(self, pause: float | None) -> None:
+        if pause is None:
+            self._is_asleep = True
+            if not self.records:
+                self.bell.wait()
+            self._is_asleep = False
+            if self._leave or self._finish_until is not None:
+                return
+            pause = POLL_SECONDS[0]
+        self.bell.wait(pause)
+
+    def _end_thread(self) -> None:
+        self.alarm = 0
+        try:
+            if self._finish_until is None:
+                self._worker.rest()
+            else:
+                self._worker.finish(self._finish_until)
+        except BaseException as failure:
+            report_failure("the worker", failure)
+        self.worker_thread = None
+        self._thread = None
+        if self._finish_until is None:
+            self._may_start.append(True)
+        self._finished.ring()
+
+    def _work_here(self) -> None:
+        """Do the worker's work on the calling thread, where there is no other."""
+        if self._thread is not None:
+            return
+        try:
+            self._may_work.pop()
+        except IndexError:
+            return
+        try:
+            self._worker.work_until(time.monotonic() + self._exit_seconds)
+        except Exception as failure:
+            report_failure("the worker", failure)
+        finally:
+            self._may_work.append(True)
+
+    # Ends.
+
+    def _register(self) -> None:
+        """See to it that this process does not end or fork unnoticed."""
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self._at_exit)
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=self._after_fork_in_parent,
+                after_in_child=self._after_fork_in_child,
+            )
+        if not self._ends_with_multiprocessing:
+            # Its children end by os._exit, which runs its finalizers and not those of atexit. Looked
+            # at whenever a trace starts: importing it is the program's business.
+            util, process = (sys.modules.get(f"multiprocessing.{name}") for name in ("util", "process"))
+            if util is not None and process is not None and process.parent_process() is not None:
+                self._ends_with_multiprocessing = True
+                util.Finalize(None, self._at_exit, exitpriority=-100)
+
+    def _at_exit(self) -> None:
+        """Write what is queued, then let the sinks use what is left of the time."""
+        deadline = time.monotonic() + self._exit_seconds
+        if self.before_exit is not None:
+            try:
+                self.before_exit()
+            except Exception as failure:
+                report_failure("the end of the process", failure)
+        # Here and not on the worker's thread, which may be held up in a sink.
+        if not self._worker.write_all(deadline):
+            tell_once(
+                "exit",
+                f"[TRACING] not everything could be written within exit_timeout ({self._exit_seconds:g} s); "
+                f"about {len(self.records)} records are lost",
+            )
+        self._finish_until = deadline
+        if self._thread is None:
+            self._worker.finish(deadline)
+        else:
+            self.bell.ring()
+            self._finished.wait(deadline - time.monotonic())
+
+    def _before_fork(self) -> None:
+        """Bring the worker to rest: a fork copies this thread only, and whatever the others hold."""
+        thread = self._thread
+        if thread is None or threading.get_ident() == self.worker_thread:
+            return
+        self._leave = True
+        self.bell.ring()
+        thread.join(FORK_SECONDS)
+        self._leave = False
+
+    def _after_fork_in_parent(self) -> None:
+        if self.records and self._thread is None:
+            self.call_worker()
+
+    def _after_fork_in_child(self) -> None:
+        self._worker.abandon()
+        self.reset()
