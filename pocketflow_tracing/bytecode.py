@@ -79,6 +79,8 @@ def ending(code: CodeType, last_instruction: int) -> Literal["returned", "suspen
     name = dis.opname[opcodes[last_instruction]]
     if name.startswith("RETURN_") and name != "RETURN_GENERATOR":
         return "returned"
+    if name == "RESUME" and opcodes[last_instruction + 1] & 3:  # 3.13 stops on the instruction after the yield
+        return "suspended"
     # 3.10 stops on the instruction before YIELD_FROM, which it is about to repeat.
     following = opcodes[last_instruction + 2 : last_instruction + 3]
     if name in _SUSPENDS or (following and dis.opname[following[0]] == "YIELD_FROM"):

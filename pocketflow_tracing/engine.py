@@ -114,9 +114,7 @@ class Engine:
     def _cut_short(self) -> None:
         """Events stopped arriving: what is open never sees its end."""
         log.warning("[TRACING] another tool took over our events; traces of this time are incomplete")
-        for trace in list(self.spans.running.values()):
-            trace.complete = False
-            self.spans.end_trace(trace)
+        self.spans.abandon()
 
     def _sweep(self, scope: Scope) -> None:
         """End what was left open by this thread because an interrupt hit the recorder itself."""

@@ -140,6 +140,11 @@ def finished(live: LiveSpan, policy: Policy) -> Span:
         truncated.extend(result.truncated)
         return result.value
 
+    def plain(name: str, value: Any) -> JSON:
+        if value is None or type(value) in (bool, int):
+            return value
+        return policy.mask_text(value) if type(value) is str else shown(f"attributes.{name}", value)
+
     return Span(
         trace_id=trace_hex(trace.id),
         span_id=span_hex(live.span_id),
@@ -154,7 +159,7 @@ def finished(live: LiveSpan, policy: Policy) -> Span:
         input=shown("input", live.input),
         output=shown("output", live.output),
         changes=shown("changes", live.changes),
-        attributes=dict(live.attributes) if live.attributes else {},
+        attributes={name: plain(name, value) for name, value in (live.attributes or {}).items()},
         error=None if live.failure is None else policy.mask_error(live.failure.info()),
         generation=live.generation,
         redacted=redacted,

@@ -158,6 +158,12 @@ class Recorder:
         if self.when_idle is not None and self.is_idle():
             self.when_idle()
 
+    def failed(self) -> None:
+        """A callback failed: nothing is known any more about the frames under way."""
+        for kept in (self._activations, self._muted, self._steps):
+            kept.clear()
+        self._spans.abandon()
+
     def sweep(self, trace: LiveTrace) -> None:
         """End what this thread left open of `trace`: frames that are gone without our being told.
 

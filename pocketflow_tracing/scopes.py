@@ -96,7 +96,7 @@ class Scopes:
         current = here.get()
         while current is not None:
             if type(current) is LiveSpan:
-                if not current.end:
+                if not current.end and current.trace.pending:
                     return current, scopes
                 current = current.parent or current.trace.origin
             else:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from .capture import Capture
 from .config import TracingConfig, resolve
-from .errors import log
+from .errors import log, report_failure
 from .failures import Failure, status_of
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
@@ -208,6 +208,7 @@ class Spans:
 
     def end_trace(self, trace: LiveTrace) -> None:
         """Report the end of a trace, once; spans still open keep `unset` and make it incomplete."""
+        self.running.pop(trace.id, None)
         try:
             trace.pending.pop()
         except IndexError:
@@ -218,13 +219,21 @@ class Spans:
             self.outlet.span_ended(span)
         trace.end = trace.root.end if trace.root is not None and trace.root.end else clock()
         trace.flows.clear()
-        self.running.pop(trace.id, None)
         scope = trace.origin
         while scope is not None:
             if type(scope) is Scope and scope.on_trace is not None:
                 scope.on_trace(trace)
             scope = scope.outer if type(scope) is Scope else None
         self.outlet.trace_ended(trace)
+
+    def abandon(self) -> None:
+        """Something of ours failed: what is running ends here, as far as it came."""
+        for trace in list(self.running.values()):
+            trace.complete = False
+            try:
+                self.end_trace(trace)
+            except Exception as failure:
+                report_failure("end", failure)
 
     def _fail(self, span: LiveSpan, exception: BaseException | None) -> None:
         if exception is None:  # the interpreter did not show it (setprofile)

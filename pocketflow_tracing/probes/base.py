@@ -6,10 +6,11 @@ from types import CodeType, FrameType
 from typing import Protocol
 
 from ..anatomy import Call, Machinery
+from ..errors import report_failure
 
 
 class Listener(Protocol):
-    """Who is told; in this package, the recorder. Nothing it raises reaches the program."""
+    """Who is told; in this package, the recorder. No `Exception` it raises reaches the program."""
 
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`."""
@@ -34,6 +35,9 @@ class Listener(Protocol):
     def callee_raised(self, frame: FrameType, exception: BaseException | None) -> None:
         """What `frame` called raised."""
 
+    def failed(self) -> None:
+        """One of these calls failed: what is known of the frames under way is worth nothing."""
+
 
 class Probe(Protocol):
     """A source of events. It watches from `start` to `stop` and leaves nothing behind."""
@@ -52,3 +56,12 @@ class Probe(Protocol):
 
     def is_watching(self) -> bool:
         """Whether events still arrive: another tool may have taken our place."""
+
+
+def callback_failed(listener: Listener, where: str, failure: Exception) -> None:
+    """Tell once that a callback failed, and let the listener begin anew."""
+    report_failure(where, failure)
+    try:
+        listener.failed()
+    except Exception as second:
+        report_failure(where, second)

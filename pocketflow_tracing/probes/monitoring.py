@@ -12,8 +12,8 @@ from types import CodeType
 from typing import Any
 
 from ..anatomy import Machinery, Role, code_of
-from ..errors import report_failure, tell_once
-from .base import Listener
+from ..errors import tell_once
+from .base import Listener, callback_failed
 
 NAME = "pocketflow-tracing"
 # 0, 1 and 2 are the debugger's, coverage's and the profiler's by convention; 5 is the optimizer's.
@@ -113,7 +113,7 @@ class MonitoringProbe:
         try:
             self._listener.started(self._machinery[id(code)], sys._getframe(1))
         except Exception as failure:
-            report_failure("start", failure)
+            callback_failed(self._listener, "start", failure)
         return None
 
     def _on_call(self, code: CodeType, offset: int, called: object, argument: object) -> object:
@@ -128,7 +128,7 @@ class MonitoringProbe:
                 return None
             self._listener.calling(piece, sys._getframe(1), call, code_of(called), argument)
         except Exception as failure:
-            report_failure("call", failure)
+            callback_failed(self._listener, "call", failure)
         return None
 
     def _on_line(self, code: CodeType, line: int) -> object:
@@ -138,21 +138,21 @@ class MonitoringProbe:
                 return self._monitoring.DISABLE
             self._listener.moved(piece, sys._getframe(1))
         except Exception as failure:
-            report_failure("line", failure)
+            callback_failed(self._listener, "line", failure)
         return None
 
     def _on_yield(self, code: CodeType, offset: int, value: object) -> object:
         try:
             self._listener.moved(self._machinery[id(code)], sys._getframe(1))
         except Exception as failure:
-            report_failure("yield", failure)
+            callback_failed(self._listener, "yield", failure)
         return None
 
     def _on_return(self, code: CodeType, offset: int, value: object) -> object:
         try:
             self._listener.returned(self._machinery[id(code)], sys._getframe(1), value)
         except Exception as failure:
-            report_failure("return", failure)
+            callback_failed(self._listener, "return", failure)
         return None
 
     def _on_unwind(self, code: CodeType, offset: int, exception: BaseException) -> object:
@@ -161,5 +161,5 @@ class MonitoringProbe:
             try:
                 self._listener.raised(piece, sys._getframe(1), exception)
             except Exception as failure:
-                report_failure("unwind", failure)
+                callback_failed(self._listener, "unwind", failure)
         return None

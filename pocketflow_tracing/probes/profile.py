@@ -16,8 +16,8 @@ from typing import Any
 
 from ..anatomy import Call, Machinery, Role, entered_by, is_coroutine_code, read
 from ..bytecode import ending
-from ..errors import report_failure, tell_once
-from .base import Listener
+from ..errors import tell_once
+from .base import Listener, callback_failed
 
 Profiler = Callable[[FrameType, str, Any], object]
 
@@ -110,7 +110,7 @@ class ProfileProbe:
                 if piece is not None:
                     self._on_c_event(piece, frame, event, argument)
         except Exception as failure:
-            report_failure(event, failure)
+            callback_failed(self._listener, event, failure)
         previous = self._previous.get(threading.get_ident()) if self._previous else None
         if previous is not None:
             previous(frame, event, argument)
@@ -259,4 +259,4 @@ class ProfileProbe:
                 self._inside.pop(id(frame), None)
                 self._listener.callee_raised(frame, exception)
         except Exception as failure:
-            report_failure("exception", failure)
+            callback_failed(self._listener, "exception", failure)
