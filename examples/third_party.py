@@ -14,12 +14,11 @@ from pocketflow_tracing import tracing
 
 def main() -> None:
     """Translates two texts; each run of the flow leaves a trace of its own."""
-    with tracing(flow_name="Translation", session_id="demo", tags=["third-party"]) as scope:
+    with tracing(flow_name="Translation", session_id="demo", tags=["third-party"]):
         for text in ("good morning", "good morning Berlin"):
             shared: dict[str, Any] = {"text": text}
             translation_flow.flow.run(shared)
             print(shared["translation"])
-    print(f"{len(scope.traces)} traces")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,235 @@
+"""The examples: each runs offline, prints what it should, and leaves the trace it should."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pocketflow_tracing.testing import capture_traces, outline
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+PRINTED = {
+    "support_tickets": """\
+normal billing ticket -> Billing
+high technical ticket -> Engineering on call
+""",
+    "support_tickets_miswired": """\
+team: nobody
+""",
+    "parallel_reviews": """\
+***** 'Great soup, great people.'
+-     ''
+**    'Waited an hour. Cold.'
+-     '???'
+""",
+    "school_report": """\
+Ada: 1.33
+Ben: 3.5
+Cem: 2.33
+well done: Ada
+""",
+    "third_party": """\
+gut Morgen
+gut Morgen Berlin
+""",
+}
+
+
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Imports an example by name, as a fresh module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    known = set(sys.modules)
+
+    yield importlib.import_module
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(EXAMPLES)):
+            del sys.modules[name]
+
+
+SUPPORT_FLOW = """\
+flow CustomerSupportFlow ok -> done
+  node TicketClassificationNode ok -> route_ticket
+    prep ok
+    exec ok
+    post ok
+  node TicketRoutingNode ok -> done
+    prep ok
+    exec ok
+    post ok
+"""
+
+
+def test_support_tickets_leaves_one_trace_a_ticket(example: Load) -> None:
+    """Each ticket is classified, then routed; the store holds what was found out."""
+    with capture_traces() as traces:
+        example("support_tickets").main()
+
+    assert [outline(trace) for trace in traces] == [SUPPORT_FLOW, SUPPORT_FLOW]
+    routed = traces[1].output["shared"]
+    assert (routed["category"], routed["priority"], routed["team"]) == (
+        "technical",
+        "high",
+        "Engineering on call",
+    )
+
+
+def test_a_miswired_flow_shows_the_warning_where_it_happened(example: Load) -> None:
+    """PocketFlow's warning stands on the flow that ended early; the router is wired and never ran."""
+    with capture_traces() as traces, pytest.warns(UserWarning, match="Flow ends"):
+        example("support_tickets_miswired").main()
+
+    assert [outline(trace) for trace in traces] == [
+        """\
+flow CustomerSupportFlow ok -> route_ticket
+  node TicketClassificationNode ok -> route_ticket
+    prep ok
+    exec ok
+    post ok
+"""
+    ]
+    assert traces[0].spans[0].attributes["warnings"] == ["Flow ends: 'route_ticket' not found in ['default']"]
+    assert {node.key for node in traces[0].graph.nodes} == {"TicketClassificationNode", "TicketRoutingNode"}
+
+
+def test_parallel_reviews_keep_their_retries_apart(example: Load) -> None:
+    """Every item has its own attempts, whatever order they end in."""
+    with capture_traces() as traces:
+        asyncio.run(example("parallel_reviews").main())
+
+    assert [outline(trace) for trace in traces] == [
+        """\
+flow ReviewScores ok
+  node LoadReviews ok -> default
+    exec ok
+    post ok
+  node ScoreReviews ok
+    prep ok
+    exec ok item=0
+    exec error ValueError item=1 attempt=1 recovered
+    exec error TimeoutError item=2 attempt=1 recovered
+    exec error ValueError item=3 attempt=1 recovered
+    exec error ValueError item=3 attempt=2 recovered
+    exec ok item=2 attempt=2
+    fallback ok
+    exec error ValueError item=1 attempt=2 recovered
+    fallback ok
+    post ok
+"""
+    ]
+
+
+def test_a_school_report_nests_iterations(example: Load) -> None:
+    """A batch flow inside a batch flow: each iteration holds what ran in it."""
+    with capture_traces() as traces:
+        example("school_report").main()
+
+    assert [outline(trace) for trace in traces] == [
+        """\
+flow SchoolReport ok
+  flow ClassesOfSchool ok
+    prep ok
+    iteration ok item=0
+      flow StudentsOfClass ok
+        prep ok
+        iteration ok item=0
+          node LoadGrades ok
+            exec ok
+            post ok
+          node Average ok
+            prep ok
+            exec ok
+            post ok
+        iteration ok item=1
+          node LoadGrades ok
+            exec ok
+            post ok
+          node Average ok
+            prep ok
+            exec ok
+            post ok
+    iteration ok item=1
+      flow StudentsOfClass ok
+        prep ok
+        iteration ok item=0
+          node LoadGrades ok
+            exec ok
+            post ok
+          node Average ok
+            prep ok
+            exec ok
+            post ok
+  node Praise ok
+    prep ok
+    exec ok item=0
+    exec ok item=1
+    exec ok item=2
+    post ok
+"""
+    ]
+
+
+def test_a_third_party_flow_is_traced_untouched(example: Load) -> None:
+    """Each run inside the scope is a trace of its own, with the scope's name and session."""
+    with capture_traces() as traces:
+        example("third_party").main()
+
+    assert [outline(trace) for trace in traces] == [
+        """\
+flow Translation ok
+  node Split ok -> translate
+    prep ok
+    exec ok
+    post ok
+  node Translate ok
+    prep ok
+    exec ok
+    post ok
+""",
+        """\
+flow Translation ok
+  node Split ok -> translate
+    prep ok
+    exec ok
+    post ok
+  node Translate ok
+    prep ok
+    exec error KeyError attempt=1 recovered
+    fallback ok
+    post ok
+""",
+    ]
+    assert {trace.session_id for trace in traces} == {"demo"}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_prints_the_same_traced_and_untraced(name: str, tmp_path: Path) -> None:
+    """The output of a program is its own: `run` adds the trees to stderr, and nothing to stdout."""
+    script = str(EXAMPLES / f"{name}.py")
+    for start in ([], ["-m", "pocketflow_tracing", "run"]):
+        done = subprocess.run(
+            [sys.executable, *start, script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+            env={**os.environ, "POCKETFLOW_TRACING_STORE": str(tmp_path / "traces.db")},
+        )
+        assert (done.stdout, done.returncode) == (PRINTED[name], 0), done.stderr
+
+
+def test_every_example_is_tested() -> None:
+    """No example stands here that this file does not run, the module of the third party's flow apart."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*PRINTED, "translation_flow"}
