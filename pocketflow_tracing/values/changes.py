@@ -1,0 +1,156 @@
+"""What differs between two captures of one store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .nodes import FIELDS, HEAD, ITEMS, Mark, Node, Snapshot, inner, omitted
+
+WHOLE_VALUE = "(value)"
+"""The key under which a change shows that is not one of entries."""
+
+
+class ChangeSet:
+    """Entries added, changed and removed, as nodes. A changed container has a ChangeSet of its own.
+
+    `partial`: the budget hid some entries, so there may be more changes. `concurrent`, set by the
+    recorder: another span on the same store was open meanwhile, and these may include its changes.
+    """
+
+    __slots__ = ("added", "changed", "concurrent", "partial", "removed")
+
+    def __init__(self) -> None:
+        self.added: dict[str, Node] = {}
+        self.changed: dict[str, tuple[Node, Node] | ChangeSet] = {}
+        self.removed: dict[str, Node] = {}
+        self.partial = False
+        self.concurrent = False
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+    @property
+    def size(self) -> int:
+        """Bytes it holds beside the snapshots it was made from."""
+        return 64 * (1 + len(self.added) + len(self.changed) + len(self.removed))
+
+
+def compare(before: Snapshot, after: Snapshot) -> ChangeSet | None:
+    """What changed from `before` to `after`, or None when they are equal as far as they were seen."""
+    if before is after or before.root is after.root:
+        return None
+    changes = _compared(before.root, after.root, levels=2)
+    if changes is None:
+        changes = ChangeSet()
+        if not _alike(before.root, after.root):
+            changes.changed[WHOLE_VALUE] = (before.root, after.root)
+    if not changes:
+        return None
+    changes.partial = changes.partial or not (before.whole and after.whole)
+    return changes
+
+
+def _compared(before: Node, after: Node, levels: int) -> ChangeSet | None:
+    """The changes between two containers of one kind, or None where they are no such thing."""
+    old, new = inner(before), inner(after)
+    if old is None or new is None or type(old) is not type(new) or _kind(before) != _kind(after):
+        return None
+    if type(old) is dict and type(new) is dict:
+        changes = _compared_entries(old, new, omitted(before), omitted(after), levels)
+    elif type(old) is list and type(new) is list:
+        changes = _compared_items(old, new, omitted(before), omitted(after), levels)
+    changes.partial = changes.partial or bool(omitted(before) or omitted(after))
+    return changes
+
+
+def _kind(node: Node) -> tuple[Any, ...]:
+    while type(node) is Mark and node[0] is HEAD:
+        node = node[2]
+    return tuple(node[:2]) if type(node) is Mark else ()
+
+
+def _compared_entries(
+    old: dict[str, Node], new: dict[str, Node], old_hidden: int, new_hidden: int, levels: int
+) -> ChangeSet:
+    changes = ChangeSet()
+    for key, after in new.items():
+        if key in old:
+            _note(changes, key, old[key], after, levels)
+        elif not old_hidden:
+            changes.added[key] = after
+    if not new_hidden:
+        for key, before in old.items():
+            if key not in new:
+                changes.removed[key] = before
+    return changes
+
+
+def _compared_items(
+    old: list[Node], new: list[Node], old_hidden: int, new_hidden: int, levels: int
+) -> ChangeSet:
+    changes = ChangeSet()
+    both = min(len(old), len(new))
+    for index in range(both):
+        _note(changes, str(index), old[index], new[index], levels)
+    if not old_hidden:
+        changes.added.update((str(index), new[index]) for index in range(both, len(new)))
+    elif new_hidden != old_hidden and len(old) + old_hidden != len(new) + new_hidden:
+        changes.changed["length"] = (len(old) + old_hidden, len(new) + new_hidden)
+    if not new_hidden:
+        changes.removed.update((str(index), old[index]) for index in range(both, len(old)))
+    return changes
+
+
+def _note(changes: ChangeSet, key: str, before: Node, after: Node, levels: int) -> None:
+    if before is after or _alike(before, after):
+        return
+    nested = _compared(before, after, levels - 1) if levels > 1 else None
+    if nested is None:
+        changes.changed[key] = (before, after)
+    elif nested:
+        changes.changed[key] = nested
+        changes.partial = changes.partial or nested.partial
+
+
+def _alike(before: Node, after: Node) -> bool:
+    """Whether two nodes say the same, as far as both show it."""
+    if before == after:
+        return True
+    if type(before) is float and type(after) is float:
+        return before != before and after != after  # two NaN
+    old, new = inner(before), inner(after)
+    if old is None or new is None or not (_is_marked(before) or _is_marked(after)):
+        return _alike_texts(before, after) if old is None and new is None else _alike_entries(old, new)
+    same_length = len(old) + omitted(before) == len(new) + omitted(after)
+    return same_length and _kind(before) == _kind(after) and _alike_entries(old, new, shown_only=True)
+
+
+def _is_marked(node: Node) -> bool:
+    return type(node) is Mark and node[0] in (HEAD, ITEMS, FIELDS)
+
+
+def _alike_texts(before: Node, after: Node) -> bool:
+    """Two cut texts are alike when they are equally long and what both show is the same."""
+    (old, old_length), (new, new_length) = _text(before), _text(after)
+    if old is None or new is None or old_length != new_length:
+        return False
+    both = min(len(old), len(new))
+    return old[:both] == new[:both]
+
+
+def _text(node: Node) -> tuple[str | None, int]:
+    if type(node) is str:
+        return node, len(node)
+    if type(node) is Mark and node[0] == "cut":
+        return node[1], node[3]
+    return None, 0
+
+
+def _alike_entries(old: Any, new: Any, shown_only: bool = False) -> bool:
+    if type(old) is not type(new) or old is None or (not shown_only and len(old) != len(new)):
+        return False
+    if type(old) is dict:
+        if not shown_only and old.keys() != new.keys():
+            return False
+        return all(_alike(old[key], new[key]) for key in old if key in new)
+    return all(_alike(before, after) for before, after in zip(old, new))  # noqa: B905

@@ -1,0 +1,225 @@
+"""The shapes of secrets in text: keys and tokens by their prefix, addresses, PEM blocks, card numbers.
+
+Every pattern is linear: what may repeat is a single class of characters, with an upper bound or with
+nothing after it that could fail. A find is the part to replace; the prefix before it stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from .keys import KeyNames
+
+Find = tuple[int, int]
+"""Where a secret starts and ends."""
+
+REDACTED = "[redacted]"
+
+_TOKENS = re.compile(
+    r"""(?:
+      sk-(?:(?:ant|lf|proj|svcacct|admin|None|or-v1|sp)-)?(?P<dashed>[A-Za-z0-9_-]{16,})
+    | (?:sk|rk)_(?:live|test|prod)_(?:[A-Za-z0-9]{10,})
+    | sk_(?:[A-Za-z0-9]{24,})
+    | (?:AKIA|ASIA|ABIA|ACCA)(?:[A-Z0-9]{16})
+    | gh[pousr]_(?:[A-Za-z0-9]{20,})
+    | github_pat_(?:[A-Za-z0-9_]{20,})
+    | gl(?:pat|dt|rt|ptt|soat|sa)[-_](?:[A-Za-z0-9_-]{16,})
+    | xox[abceoprs](?:\.xox[a-z])?-(?:[A-Za-z0-9-]{10,})
+    | xapp-(?:[A-Za-z0-9-]{10,})
+    | eyJ(?:[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3})
+    | AIza(?:[A-Za-z0-9_-]{30,})
+    | ya29\.(?:[A-Za-z0-9_.-]{16,})
+    | GOCSPX-(?:[A-Za-z0-9_-]{16,})
+    | 1//0(?:[A-Za-z0-9_-]{24,})
+    | (?:hf|gsk|r8|ntn|fw|api_org|secret)_(?:[A-Za-z0-9]{24,})
+    | (?:npm|figd|glc|pcsk|rubygems|sntrys|dckr_pat|lin_api|whsec|shpat|shpca|shppa|shpss|sbp|rnd|re|tk)_
+      (?P<under>[A-Za-z0-9_+/=-]{20,})
+    | (?:dop|doo|dor)_v1_(?:[a-f0-9]{32,})
+    | lsv2_[a-z]{2}_(?:[a-f0-9_]{24,})
+    | pypi-(?:[A-Za-z0-9_-]{32,})
+    | (?:xai|nvapi|pplx|tvly|sq0atp|sq0csp|PMAK|pat-na1|pat-eu1|ATATT3)-?(?P<named>[A-Za-z0-9_=-]{20,})
+    | SG\.(?:[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})
+    | hv[bsr]\.(?:[A-Za-z0-9_-]{20,})
+    | dapi(?:[a-f0-9]{32})
+    | EAA[A-Z](?:[A-Za-z0-9]{40,})
+    | SK(?:[0-9a-f]{32})
+    | key-(?:[0-9a-f]{32})
+    | AGE-SECRET-KEY-1(?:[A-Z0-9]{20,})
+    | hooks\.slack\.com/services/(?:[A-Za-z0-9/_-]{20,})
+    )""",
+    re.VERBOSE,
+)
+_PREFIX = re.compile(
+    r"sk-(?:(?:ant|lf|proj|svcacct|admin|None|or-v1|sp)-)?|[a-z]{2,9}_(?:live_|test_|prod_|pat_|api_|v1_|org_)?"
+    r"|lsv2_[a-z]{2}_|AKIA|ASIA|ABIA|ACCA|eyJ|AIza|ya29\.|1//0|SG\.|hv[bsr]\.|dapi|EAA|SK|AGE-SECRET-KEY-1"
+    r"|xox[a-z]-|gl[a-z]{2,5}[-_]|hooks\.slack\.com/services/|pat-(?:na|eu)1-|ATATT3|[A-Za-z0-9]{2,9}-"
+)
+_BOT_TOKENS = re.compile(r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,64}")
+_DISCORD_TOKENS = re.compile(r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}")
+_SCHEMES = re.compile(r"[bB](?i:earer|asic)[ \t]{1,4}(?P<value>[A-Za-z0-9._~+/=-]{8,})")
+_USER_INFO = re.compile(
+    r"://(?:[^\s/?#@:\"'<>]{0,256}:(?P<password>[^\s/\"'<>]{1,256})"
+    r"|(?P<user>[^\s/?#@:\"'<>]{16,256}))@"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_CARDS = re.compile(
+    r"[0-9]{13,19}|[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,7}"
+    r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}"
+)
+_ASSIGNED = re.compile(
+    r"(?:passw|passphrase|pwd|secret|token|key|auth|credential|cookie|connectionstring|cvv|cvc|ssn|sig)"
+    r"[A-Za-z0-9_-]{0,24}\\?[\"']?\]?[ \t]{0,3}(?P<sign>[:=])>?[ \t]{0,3}",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(
+    r"(?P<quote>\\?[\"'])(?P<quoted>[^\"'\r\n]{1,4096})"
+    r"|(?P<scheme>(?:bearer|basic|digest|token|apikey)[ \t]+)?"
+    r"(?P<bare>[^\s\"',;&<>(){}\[\]\\]{1,4096})(?P<call>[(\[])?",
+    re.IGNORECASE,
+)
+_NOTHING = frozenset(
+    "none null nil true false undefined required optional string str int yes no empty".split()
+)
+_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def _starts_word(text: str, at: int) -> bool:
+    return at == 0 or not (text[at - 1].isalnum() and text[at - 1].isascii())
+
+
+def tokens(text: str, start: int, end: int) -> Iterator[Find]:
+    """Keys and tokens that a known prefix gives away."""
+    for match in _TOKENS.finditer(text, start, end):
+        at = match.start()
+        body = match["dashed"] or match["under"] or match["named"]
+        if not _starts_word(text, at) or (body is not None and not _is_random(body)):
+            continue
+        prefix = _PREFIX.match(text, at, match.end())
+        yield (prefix.end() if prefix is not None else at), match.end()
+
+
+def _is_random(body: str) -> bool:
+    """Whether letters look drawn by lot, unlike those of a name of many words."""
+    return any(letter.isdigit() or letter.isupper() for letter in body[:256])
+
+
+def other_tokens(text: str, start: int, end: int) -> Iterator[Find]:
+    """Tokens without a prefix whose form alone tells them: those of chat bots."""
+    if ":AA" in text:
+        yield from _matches(_BOT_TOKENS, text, start, end)
+    if text.count(".", start, end) >= 2:
+        yield from _matches(_DISCORD_TOKENS, text, start, end)
+
+
+def _matches(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Find]:
+    for match in pattern.finditer(text, start, end):
+        if _starts_word(text, match.start()):
+            yield match.span()
+
+
+def schemes(text: str, start: int, end: int) -> Iterator[Find]:
+    """What follows `Bearer` or `Basic`."""
+    for match in _SCHEMES.finditer(text, start, end):
+        value = match["value"]
+        mixed = any(low.islower() and high.isupper() for low, high in pairwise(value[:64]))
+        if mixed or len(value) >= 32 or any(letter.isdigit() or letter == "=" for letter in value[:256]):
+            yield match.span("value")
+
+
+def user_info(text: str, start: int, end: int) -> Iterator[Find]:
+    """The password, or the token in a user's place, of an address."""
+    if "://" not in text:
+        return
+    for match in _USER_INFO.finditer(text, start, end):
+        yield match.span("password" if match["password"] is not None else "user")
+
+
+def pem_keys(text: str, start: int, end: int) -> Iterator[Find]:
+    """The body of a private key; one whose end is not in sight goes on to the end of the text."""
+    if "-----BEGIN " not in text:
+        return
+    for match in _PEM.finditer(text, start, end):
+        last = _PEM_END.search(text, match.end(), min(len(text), match.end() + 32768))
+        yield match.end(), last.start() if last is not None else len(text)
+
+
+def cards(text: str, start: int, end: int) -> Iterator[Find]:
+    """Card numbers: a known issuer, the right length, a valid check digit."""
+    for match in _CARDS.finditer(text, start, end):
+        first, last = match.span()
+        before = text[first - 1 : first] if first else ""
+        after = text[last : last + 1]
+        if before.isalnum() or before in (".", "_", "-") or after.isalnum() or after == "_":
+            continue
+        digits = "".join(letter for letter in match[0] if letter.isdigit())
+        if is_card(digits):
+            yield first, last
+
+
+def is_card(digits: str) -> bool:
+    """Whether digits are those of a payment card."""
+    if not _ISSUERS.fullmatch(digits) or len(set(digits)) < 2:
+        return False
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        worth = int(digit) * (2 if place % 2 else 1)
+        total += worth - 9 if worth > 9 else worth
+    return total % 10 == 0
+
+
+_ISSUERS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d{2}|22[2-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
+    r"|(?:6011|65\d\d|64[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14}"
+)
+
+
+def assigned(keys: KeyNames) -> Callable[[str, int, int], Iterator[Find]]:
+    """Finds what is assigned to a secret name: `password=…`, `"api_key": "…"`, `Authorization: …`."""
+
+    def find(text: str, start: int, end: int) -> Iterator[Find]:
+        if "=" not in text and ":" not in text:
+            return
+        for match in _ASSIGNED.finditer(text, start, end):
+            name = _name_around(text, match.start(), match.start("sign"))
+            if not (keys.is_secret(name) or name.lower() == "sig"):
+                continue
+            value = _VALUE.match(text, match.end(), min(len(text), match.end() + 4200))
+            if value is not None:
+                found = _assigned_value(name, match["sign"], value)
+                if found is not None:
+                    yield found
+
+    return find
+
+
+def _name_around(text: str, at: int, end: int) -> str:
+    first = at
+    while first > 0 and at - first < 64 and text[first - 1] in _NAME_LETTERS:
+        first -= 1
+    return text[first:end].strip(" \t\"'\\]")
+
+
+def _assigned_value(name: str, sign: str, value: re.Match[str]) -> Find | None:
+    if value["quoted"] is not None:
+        quoted = value["quoted"]
+        return None if _is_placeholder(quoted) else value.span("quoted")
+    bare = value["bare"]
+    if value["call"] or _is_placeholder(bare) or bare == name or (sign == "=" and bare.startswith("=")):
+        return None
+    if value["scheme"] is not None or "auth" in name.lower() or "cookie" in name.lower():
+        return value.span("bare")
+    if bare.isdigit() and name.lower().endswith("token"):
+        return None
+    if sign == ":" and (len(bare) < 6 or bare[:-1].isalpha()):
+        return None  # "Token: string", "the secret: patience"
+    parts = bare.split(".")
+    if len(parts) > 1 and all(part.isidentifier() and part.islower() for part in parts):
+        return None  # source code: "password=settings.password"
+    return value.span("bare")
+
+
+def _is_placeholder(value: str) -> bool:
+    return value.lower() in _NOTHING or value[0] in "$<{[%*" or value in ("...", "…")

@@ -1,0 +1,417 @@
+"""One object → one node whose entries are still raw: the types this package knows, and how to read them.
+
+Nothing here calls a method of the object's own class. Builtins and what inherits from them are read
+by the base type's methods, other objects through the C descriptors of their slots and `__dict__`.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import enum
+import weakref
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+from typing import Any
+
+from . import classes, descriptors
+from .nodes import (
+    BYTES,
+    CUT,
+    ENTRY_COST,
+    FALSE,
+    FIELDS,
+    FLOAT_COST,
+    HEAD,
+    ITEMS,
+    LOOKAHEAD,
+    PAIRS,
+    STUB,
+    TEXT,
+    TRUE,
+    Limits,
+    Mark,
+    Node,
+    inner,
+)  # fmt: skip
+
+Reader = Callable[[Any, int], Node]
+"""Reads an object into a node with at most so many raw entries, or so many characters of text."""
+
+_BYTES_SHOWN = 512
+_PATIENCE = 3
+
+
+def shape(value: Any, most: int) -> Node:
+    """The node for `value`, with at most `most` raw entries; the rest is counted in a HEAD mark."""
+    kind = type(value)
+    found = _readers.get(id(kind))
+    reader = _learn(kind) if found is None else found[1]
+    return reader(value, most)
+
+
+def cut(value: str, keep: int, length: int, beyond: int = LOOKAHEAD) -> Mark:
+    """The head of `value`, `keep` characters to show and `beyond` to recognise secrets by."""
+    return Mark((CUT, str.__getitem__(value, slice(0, keep + beyond)), keep, length))
+
+
+def steady(entries: Callable[[], list[Any]]) -> list[Any]:
+    """What `entries` lists, tried again where something changed the container meanwhile."""
+    for _ in range(_PATIENCE):
+        try:
+            return entries()
+        except RuntimeError:  # "changed size during iteration"
+            continue
+    return []
+
+
+def _headed(node: Node, left_out: int) -> Node:
+    return Mark((HEAD, left_out, node)) if left_out > 0 else node
+
+
+def _read_dict(value: Any, most: int, length: Callable[[Any], int] = dict.__len__) -> Node:
+    count = length(value)
+    pairs = steady(lambda: list(islice(dict.items(value), most)))
+    return _headed(entries(pairs, "dict"), count - len(pairs))
+
+
+def entries(pairs: Iterable[tuple[Any, Any]], name: str) -> Node:
+    """A dict of the pairs where every key is an exact str, a PAIRS mark where not."""
+    pairs = list(pairs)
+    if all(type(key) is str for key, _ in pairs):
+        return dict(pairs)
+    return Mark((PAIRS, name, list(chain.from_iterable(pairs))))
+
+
+def _read_list(value: Any, most: int) -> Node:
+    return _headed(list.__getitem__(value, slice(0, most)), list.__len__(value) - most)
+
+
+def _read_tuple(value: Any, most: int) -> Node:
+    head = list(tuple.__getitem__(value, slice(0, most)))
+    return _headed(Mark((ITEMS, "tuple", head)), tuple.__len__(value) - most)
+
+
+def _read_set(value: Any, most: int) -> Node:
+    length, walk = (set.__len__, set.__iter__) if isinstance_of(value, set) else _FROZEN
+    head = steady(lambda: list(islice(walk(value), most)))
+    return _headed(Mark((ITEMS, "set", head)), length(value) - len(head))
+
+
+_FROZEN: Any = (frozenset.__len__, frozenset.__iter__)
+
+
+def isinstance_of(value: Any, base: type) -> bool:
+    """Whether the real class of `value` inherits from `base`, whatever its `__class__` says."""
+    return any(parent is base for parent in classes.mro(type(value)))
+
+
+def _read_deque(value: Any, most: int) -> Node:
+    walk = collections.deque.__iter__
+    head = steady(lambda: list(islice(walk(value), most)))
+    return _headed(Mark((ITEMS, "deque", head)), collections.deque.__len__(value) - len(head))
+
+
+def _read_view(value: Any, most: int) -> Node:
+    head = steady(lambda: list(islice(value, most)))
+    return _headed(Mark((ITEMS, "view", head)), len(value) - len(head))
+
+
+def _read_bytes(value: Any, most: int) -> Node:
+    base: Any = bytes if isinstance_of(value, bytes) else bytearray
+    head = bytes(base.__getitem__(value, slice(0, min(most, _BYTES_SHOWN) + 128)))
+    return Mark((BYTES, base.__name__, head, base.__len__(value)))
+
+
+def _read_bool(value: Any, most: int) -> Node:
+    return TRUE if value else FALSE
+
+
+def _read_str(value: Any, most: int) -> Node:
+    # str() of a subclass would call its __str__; joining through the base type does not.
+    length = str.__len__(value)
+    return cut(value, most, length) if length > most else str.__getitem__(value, slice(None))
+
+
+def _read_int(value: Any, most: int) -> Node:
+    return int.__add__(value, 0)
+
+
+def _read_float(value: Any, most: int) -> Node:
+    return float.__add__(value, 0.0)
+
+
+def _read_complex(value: Any, most: int) -> Node:
+    return Mark((TEXT, complex.__repr__(complex.__add__(value, 0))))
+
+
+def _read_decimal(value: Any, most: int) -> Node:
+    if decimal.Decimal.__sizeof__(value) > 4096:
+        return Mark((TEXT, f"<decimal.Decimal of {decimal.Decimal.__sizeof__(value):,} bytes>"))
+    return Mark((TEXT, decimal.Decimal.__str__(value)))
+
+
+def _read_named_tuple(names: tuple[str, ...], name: str) -> Reader:
+    def read(value: Any, most: int) -> Node:
+        count = tuple.__len__(value)
+        found = dict(zip(names[:most], tuple.__iter__(value)))  # noqa: B905
+        return _headed(Mark((FIELDS, name, found)), count - len(found))
+
+    return read
+
+
+def _read_enum(kind: type) -> Reader:
+    own_dict = classes.dict_getter(kind)
+    name = classes.name_of(kind)
+
+    def read(value: Any, most: int) -> Node:
+        fields = {} if own_dict is None else own_dict(value)
+        inside = fields.get("_value_")
+        if inside is None or any(parent is enum.Enum for parent in classes.mro(type(inside))):
+            return Mark((TEXT, f"<{name}>"))
+        return shape(inside, most)
+
+    return read
+
+
+def _read_exception(kind: type) -> Reader:
+    name = classes.name_of(kind)
+    own_dict = classes.dict_getter(kind)
+    arguments = BaseException.__dict__["args"].__get__
+
+    def read(value: Any, most: int) -> Node:
+        given = list(tuple.__getitem__(arguments(value), slice(0, most)))
+        found: dict[str, Any] = {"type": name}
+        if len(given) == 1:
+            found["message"] = given[0]
+        elif given:
+            found["args"] = given
+        extra = {} if own_dict is None else own_dict(value)
+        for key, item in steady(lambda: list(islice(dict.items(extra), most))):
+            if type(key) is str:
+                found.setdefault(key, item)
+        return Mark((FIELDS, name, found))
+
+    return read
+
+
+def _read_fields(kind: type) -> Reader:
+    """Reads instances of a class field by field: slots first, then `__dict__`."""
+    name = classes.name_of(kind)
+    own_dict = classes.dict_getter(kind)
+    slots = [(slot, get) for slot, get in classes.slot_getters(kind) if not slot.startswith("__")]
+    extra = dict(classes.slot_getters(kind)).get("__pydantic_extra__")
+
+    def read(value: Any, most: int) -> Node:
+        pairs: list[tuple[Any, Any]] = []
+        for slot, get in slots:
+            try:
+                pairs.append((slot, get(value)))
+            except AttributeError:  # declared, never set
+                continue
+        count = len(pairs)
+        sources = [own_dict(value)] if own_dict is not None else []
+        if extra is not None:
+            sources.append(_set_slot(extra, value))
+        for source in sources:
+            if source is not None and isinstance_of(source, dict):
+                count += dict.__len__(source)
+                room = max(0, most - len(pairs))
+                pairs += steady(lambda source=source, room=room: list(islice(dict.items(source), room)))  # type: ignore[misc]
+        if not count:
+            return Mark((TEXT, f"<{name}>"))
+        found = entries(pairs[:most], name)
+        node = Mark((FIELDS, name, found)) if type(found) is dict else found
+        return _headed(node, count - len(pairs[:most]))
+
+    return read
+
+
+def _set_slot(get: classes.Getter, value: Any) -> Any:
+    try:
+        return get(value)
+    except AttributeError:
+        return None
+
+
+def _moment(base: type, parts: str) -> Reader:
+    """Reads dates and times by the base type's C getters, so that no `tzinfo` of the user's is asked."""
+    getters = [base.__dict__.get(part) or datetime.date.__dict__[part] for part in parts.split()]
+
+    def read(value: Any, most: int) -> Node:
+        kept = [get.__get__(value) for get in getters]
+        plain = base(*kept)
+        zone = _zone(value, base)
+        return Mark((TEXT, base.isoformat(plain) + zone))  # type: ignore[attr-defined]
+
+    return read
+
+
+def _zone(value: Any, base: type) -> str:
+    if "tzinfo" not in base.__dict__:
+        return ""
+    zone = base.__dict__["tzinfo"].__get__(value)
+    if zone is None:
+        return ""
+    if type(zone) is datetime.timezone or classes.name_of(type(zone)) == "zoneinfo.ZoneInfo":
+        # Both are C types of the standard library: asking them runs nobody's Python.
+        moment = base.isoformat(value) if type(value) is base else ""
+        sign = max(moment.rfind("+"), moment.rfind("-", 10))
+        if sign > 0:
+            return str(moment[sign:])
+    return f" {classes.name_of(type(zone))}"
+
+
+def _read_timedelta(value: Any, most: int) -> Node:
+    return Mark((TEXT, datetime.timedelta.__str__(value)))
+
+
+def _described(describe: descriptors.Describer) -> Reader:
+    def read(value: Any, most: int) -> Node:
+        found = describe(value)
+        if type(found) is bool:
+            return TRUE if found else FALSE
+        return found if type(found) is int or type(found) is float else Mark((TEXT, found))
+
+    return read
+
+
+_BASES: tuple[tuple[type, Reader], ...] = (
+    (dict, _read_dict),
+    (list, _read_list),
+    (set, _read_set),
+    (frozenset, _read_set),
+    (collections.deque, _read_deque),
+    (str, _read_str),
+    (type(None), lambda value, most: None),
+    (bool, _read_bool),
+    (int, _read_int),
+    (float, _read_float),
+    (complex, _read_complex),
+    (bytes, _read_bytes),
+    (bytearray, _read_bytes),
+    (decimal.Decimal, _read_decimal),
+    (datetime.datetime, _moment(datetime.datetime, "year month day hour minute second microsecond")),
+    (datetime.date, _moment(datetime.date, "year month day")),
+    (datetime.time, _moment(datetime.time, "hour minute second microsecond")),
+    (datetime.timedelta, _read_timedelta),
+)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+
+
+def _reader(kind: type) -> Reader:
+    """How to read instances of `kind`, found once per class."""
+    parents = classes.mro(kind)
+    if any(parent is enum.Enum for parent in parents):
+        return _read_enum(kind)
+    if any(parent is BaseException for parent in parents):
+        return _read_exception(kind)
+    if any(parent is tuple for parent in parents):
+        return _tuple_reader(kind)
+    for base, reader in _BASES:
+        if any(parent is base for parent in parents):
+            return reader
+    if any(kind is view for view in _VIEWS):
+        return _read_view
+    describe = descriptors.describer(kind)
+    if describe is not None:
+        return _described(describe)
+    if not _has_fields(kind) or classes.is_live(kind):
+        return _described(descriptors.plain(kind))
+    return _read_fields(kind)
+
+
+def _has_fields(kind: type) -> bool:
+    return classes.dict_getter(kind) is not None or bool(classes.slot_getters(kind))
+
+
+def _tuple_reader(kind: type) -> Reader:
+    for parent in classes.mro(kind):
+        names = classes.members(parent).get("_fields")
+        if type(names) is tuple and names and all(type(name) is str for name in names):
+            return _read_named_tuple(names, classes.name_of(kind))
+    return _read_tuple
+
+
+# Keyed by id(): hashing a class would run its metaclass's __hash__. The weak reference lets the class
+# go, and takes the entry with it before another class can have its address.
+_readers: dict[int, tuple[Any, Reader]] = {}
+
+
+def _learn(kind: type) -> Reader:
+    key = id(kind)
+    reader = _reader(kind)
+    _readers[key] = (weakref.ref(kind, lambda _: _readers.pop(key, None)), reader)
+    return reader
+
+
+def is_plain(value: Any) -> bool:
+    """Whether `value` stands for itself as a node."""
+    kind = type(value)
+    return kind is str or kind is int or kind is float or value is None
+
+
+def leaf_cost(node: Node) -> int:
+    """What a node without entries is charged beyond its place in its container."""
+    if type(node) is str:
+        return len(node)
+    if type(node) is not Mark:
+        return FLOAT_COST - ENTRY_COST
+    if node[0] in (TEXT, STUB, CUT):
+        return len(node[1])
+    return len(node[2]) if node[0] is BYTES else 0
+
+
+def stub(value: Any) -> Mark:
+    """What is shown of a value that there is no room, or no depth left, to open."""
+    node = shape(value, 0)
+    if type(node) is not Mark:
+        node = Mark((TEXT, "{}" if type(node) is dict else "[]"))
+    if node[0] is HEAD:
+        return Mark((STUB, _SKETCH.get(_outer(node[2]), "[… {}]").format(f"+{node[1]:,} more")))
+    return node if inner(node) is None else Mark((TEXT, "[]"))
+
+
+_SKETCH = {"dict": "{{… {}}}", PAIRS: "{{… {}}}", FIELDS: "{{… {}}}"}
+
+
+def _outer(node: Node) -> str:
+    return node[0] if type(node) is Mark else type(node).__name__
+
+
+def serialized(value: Any, limits: Limits) -> Any:
+    """What the user's serializer makes of `value`, or `value` itself where none is registered for it."""
+    kind = type(value)
+    for parent in classes.mro(kind):
+        for registered, serializer in limits.serializers.items():
+            if registered is parent:
+                try:
+                    return serializer(value)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:  # sys.exit() in a serializer must not end the program
+                    return Mark((TEXT, f"<{classes.name_of(kind)}: serializer failed>"))
+    return value
+
+
+def _read_mark(mark: Any, most: int) -> Node:
+    """A captured node again, with fewer entries."""
+    tag = mark[0]
+    if tag is HEAD:
+        node = shape(mark[2], most)
+        if type(node) is Mark and node[0] is HEAD:
+            return Mark((HEAD, mark[1] + node[1], node[2]))
+        return Mark((HEAD, mark[1], node))
+    nested = inner(mark)
+    if nested is None:
+        return mark
+    even = most - most % 2 if tag is PAIRS else most
+    node = shape(nested, even)
+    if type(node) is Mark and node[0] is HEAD:
+        left_out = node[1] // 2 if tag is PAIRS else node[1]
+        return Mark((HEAD, left_out, Mark((*mark[:-1], node[2]))))
+    return Mark((*mark[:-1], node))
+
+
+_readers[id(Mark)] = (None, _read_mark)
