@@ -1,0 +1,84 @@
+"""Traces made by hand, child processes, and a wait that ends: what the store's and worker's tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from pocketflow_tracing.model import Span, SpanKind, Status, Trace
+
+DEADLINE_SECONDS = 20.0
+_BEGAN = time.time_ns()
+
+
+def made_trace(number: int, spans: int = 2, *, ended: bool = True, start_ns: int | None = None) -> Trace:
+    """A trace with the id `number` and spans in start order; the root is open where it has not `ended`."""
+    id = f"{number:032x}"
+    start = _BEGAN + number * 1_000_000 if start_ns is None else start_ns
+    trace = Trace(
+        id=id,
+        trace_id=id,
+        name=f"Flow {number}",
+        start_ns=start,
+        end_ns=start + 1_000 if ended else None,
+        status=Status.OK if ended else Status.UNSET,
+        input={"shared": {"question": "why?"}},
+        output={"result": "done"} if ended else None,
+        session_id="session",
+        tags=["nightly"],
+        metadata={"run": number},
+        span_count=spans,
+    )
+    trace.spans = [made_span(trace, seq) for seq in range(spans)]
+    if spans and not ended:
+        trace.spans[0].end_ns, trace.spans[0].status = None, Status.UNSET
+    return trace
+
+
+def made_span(trace: Trace, seq: int) -> Span:
+    """The span number `seq` of a trace; the first is the root."""
+    return Span(
+        trace_id=trace.id,
+        span_id=f"{seq + 1:016x}",
+        parent_id=None if seq == 0 else f"{1:016x}",
+        name="Flow" if seq == 0 else f"Node{seq}",
+        kind=SpanKind.FLOW if seq == 0 else SpanKind.NODE,
+        start_ns=trace.start_ns + seq,
+        end_ns=trace.start_ns + 500 + seq,
+        status=Status.OK,
+        input={"shared": {"seq": seq}},
+        output=[seq, None, True, 1.5, "text"],
+        attributes={"visit": 1, "action": "next"},
+        seq=seq,
+    )
+
+
+def until(condition: Callable[[], object], what: str = "what the test waits for") -> None:
+    """Wait until `condition` holds; fails after a while."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    pause = 0.001
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+def start_child(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """A Python process that runs `program` and can be talked to by lines."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_child(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:
+    """What a Python process that runs `program` prints on stdout and stderr; it must end with `status`."""
+    child = start_child(program, *arguments)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == status, f"status {child.returncode}\n{out}\n{err}"
+    return out, err
