@@ -216,18 +216,30 @@ flow Translation ok
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_an_example_prints_the_same_traced_and_untraced(name: str, tmp_path: Path) -> None:
-    """The output of a program is its own: `run` adds the trees to stderr, and nothing to stdout."""
-    script = str(EXAMPLES / f"{name}.py")
-    for start in ([], ["-m", "pocketflow_tracing", "run"]):
-        done = subprocess.run(
-            [sys.executable, *start, script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=tmp_path,
-            env={**os.environ, "POCKETFLOW_TRACING_STORE": str(tmp_path / "traces.db")},
-        )
-        assert (done.stdout, done.returncode) == (PRINTED[name], 0), done.stderr
+    """The output of a program is its own: `run` adds a tree for each run to stderr, and nothing to stdout."""
+    plain = started(tmp_path, name)
+    traced = started(tmp_path, name, "-m", "pocketflow_tracing", "run")
+
+    assert (plain.returncode, plain.stdout) == (0, PRINTED[name]), plain.stderr
+    assert (traced.returncode, traced.stdout) == (0, PRINTED[name]), traced.stderr
+    assert traced.stderr.count("✓ flow ") >= 1
+    assert traced.stderr.splitlines()[-1].startswith("pocketflow-tracing: ")
+
+
+def started(folder: Path, name: str, *how: str) -> subprocess.CompletedProcess[str]:
+    """The example, run as a program of its own in `folder`."""
+    return subprocess.run(
+        [sys.executable, *how, str(EXAMPLES / f"{name}.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env={
+            **os.environ,
+            "POCKETFLOW_TRACING_STORE": str(folder / "traces.db"),
+            "PYTHONIOENCODING": "utf-8",
+        },
+    )
 
 
 def test_every_example_is_tested() -> None:
