@@ -7,6 +7,7 @@ calls. Attributes are read statically: no property, `__getattr__` or `__eq__` of
 
 from __future__ import annotations
 
+import importlib
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ class Role(Enum):
     NEXT = "get_next_node"
     PHASE = "phase"
     WARN = "warn"
+    IMPORT = "import"
 
 
 ROLES: Final[dict[str, Role]] = {
@@ -213,54 +215,65 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
 
 
 class Anatomy:
-    """Everything known about one imported PocketFlow and the classes built on it."""
+    """Everything known about PocketFlow as this process has imported it, and the classes built on it.
 
-    def __init__(self, pocketflow: ModuleType) -> None:
-        self.base: type = pocketflow.BaseNode
-        self.flow: type = pocketflow.Flow
-        self._module = pocketflow
-        self._own = {
-            value
-            for value in vars(pocketflow).values()
-            if type(value) is type and value.__module__ == pocketflow.__name__
-        }
-        batch = {cls for cls in self._own if "Batch" in cls.__name__ and not issubclass(cls, self.flow)}
+    Until it is imported, the only code to watch is the interpreter's own that ends an import.
+    """
+
+    def __init__(self) -> None:
         self.machinery: dict[int, Machinery] = {}
         """Every known piece of machinery by `id(code)`; hashing a code object costs more than a call."""
         self.empty_phases: set[int] = set()
         """`id(code)` of the phases that PocketFlow defines and that do nothing worth a span."""
+        self._modules: list[ModuleType] = []
+        self._bases: list[type] = []
+        self._flows: list[type] = []
         self._classes: dict[int, weakref.ref[type]] = {}
-        for cls in self._own:
-            self._remember(cls)
-            for name, attribute in vars(cls).items():
-                if type(attribute) is not FunctionType:
-                    continue
-                if name in PHASES:
-                    self.empty_phases.add(id(attribute.__code__))
-                elif name in ROLES:
-                    is_batch = ROLES[name] is Role.EXEC and cls in batch
-                    self._add(attribute.__code__, name, ROLES[name], own=True, is_batch=is_batch)
+        self._add(importlib._bootstrap._load_unlocked.__code__, "import", Role.IMPORT, own=True)  # type: ignore[attr-defined]
 
-    def is_flow(self, owner: object) -> bool:
-        """Whether a node is a flow: by its class, or, where it is not PocketFlow's, by its `_orch`."""
-        cls = type(owner)
-        return self.flow in type.__getattribute__(cls, "__mro__") or on_class(cls, "_orch") is not None
-
-    def _remember(self, cls: type) -> None:
-        # Weakly: programs make classes inside functions, and they must be free to go.
-        classes, key = self._classes, id(cls)
-        classes[key] = weakref.ref(cls, lambda _: classes.pop(key, None))
-
-    def learn_all(self) -> list[Machinery]:
-        """The overrides of every class derived from PocketFlow's that were not known before."""
+    def refresh(self) -> list[Machinery]:
+        """What has become known since the last time: PocketFlow itself, classes defined on it."""
+        module = sys.modules.get("pocketflow")
         found: list[Machinery] = []
-        waiting = [self.base]
+        if module is not None and module not in self._modules and "Flow" in vars(module):
+            found += self._adopt(module)
+        waiting = list(self._bases)
         while waiting:
             for cls in type.__subclasses__(waiting.pop()):
                 waiting.append(cls)
                 if id(cls) not in self._classes:
                     found += self.learn(cls)
         return found
+
+    def _adopt(self, module: ModuleType) -> list[Machinery]:
+        found: list[Machinery] = []
+        self._modules.append(module)
+        base, flow = module.BaseNode, module.Flow
+        self._bases.append(base)
+        self._flows.append(flow)
+        for cls in [value for value in vars(module).values() if isinstance(value, type) and base in value.__mro__]:
+            self._remember(cls)
+            hands_out_items = "Batch" in cls.__name__ and flow not in cls.__mro__
+            for name, attribute in vars(cls).items():
+                if type(attribute) is not FunctionType:
+                    continue
+                if name in PHASES:
+                    self.empty_phases.add(id(attribute.__code__))
+                elif name in ROLES:
+                    is_batch = ROLES[name] is Role.EXEC and hands_out_items
+                    found += self._add(attribute.__code__, name, ROLES[name], own=True, is_batch=is_batch)
+        return found
+
+    def is_flow(self, owner: object) -> bool:
+        """Whether a node is a flow: by its class, or, where it is not PocketFlow's, by its `_orch`."""
+        cls = type(owner)
+        bases = type.__getattribute__(cls, "__mro__")
+        return any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
+
+    def _remember(self, cls: type) -> None:
+        # Weakly: programs make classes inside functions, and they must be free to go.
+        classes, key = self._classes, id(cls)
+        classes[key] = weakref.ref(cls, lambda _: classes.pop(key, None))
 
     def learn(self, cls: type) -> list[Machinery]:
         """The machinery that `cls` and its bases bring and that was not known before."""
@@ -312,20 +325,6 @@ class Anatomy:
         for piece in found:
             self.machinery[id(piece.code)] = piece
         return found
-
-
-def find_anatomy() -> Anatomy | None:
-    """The anatomy of the PocketFlow that this process has imported, or None if there is none yet."""
-    module = sys.modules.get("pocketflow")
-    if module is None or not hasattr(module, "BaseNode"):
-        return None
-    known = _known.get(id(module))
-    if known is None:
-        known = _known[id(module)] = Anatomy(module)
-    return known
-
-
-_known: dict[int, Anatomy] = {}
 
 
 def is_coroutine_code(code: CodeType | None) -> bool:

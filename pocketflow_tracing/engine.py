@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import threading
-from typing import Any
 
-from .anatomy import find_anatomy
+from .anatomy import Anatomy
 from .delivery import delivery
 from .errors import forget_told, log, report_failure
 from .live import LiveSpan, LiveTrace, clock
@@ -26,6 +23,7 @@ class Engine:
     def __init__(self, outlet: Outlet) -> None:
         self.scopes = Scopes()
         self.spans = Spans(outlet)
+        self._anatomy = Anatomy()
         self._recorder: Recorder | None = None
         self._probe: Probe | None = None
         self._open = 0
@@ -90,12 +88,9 @@ class Engine:
             return
         if self._probe is not None:  # another tool took our place: begin anew
             self._stop()
-        anatomy = find_anatomy() or _import_pocketflow()
-        if anatomy is None:
-            return
-        anatomy.learn_all()
-        recorder = Recorder(anatomy, self.scopes, self.spans)
-        probe = make_probe(anatomy.machinery, recorder)
+        self._anatomy.refresh()
+        recorder = Recorder(self._anatomy, self.scopes, self.spans)
+        probe = make_probe(self._anatomy.machinery, recorder)
         if not probe.start(every_thread=every_thread):
             return
         recorder.watcher = probe
@@ -176,23 +171,6 @@ def _disown(trace: LiveTrace) -> None:
     for span in list(trace.open.values()):
         span.end = clock()
     trace.open.clear()
-
-
-def _import_pocketflow() -> Any:
-    """The anatomy of the PocketFlow the program would import, imported now.
-
-    A program run as `pocketflow.py` is not imported a second time.
-    """
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    try:
-        spec = importlib.util.find_spec("pocketflow")
-        if spec is None or (main and spec.origin and os.path.abspath(main) == os.path.abspath(spec.origin)):
-            return None
-        importlib.import_module("pocketflow")
-    except Exception as failure:
-        report_failure("import of pocketflow", failure)
-        return None
-    return find_anatomy()
 
 
 engine = Engine(delivery)

@@ -351,8 +351,10 @@ class Recorder:
         self._open_phase(activation, frame, piece.kind, piece.name, parent)
 
     def _passed(self, piece: Machinery, frame: FrameType, value: object) -> None:
-        """A frame that is no activation ended: it chose the next node, or was muted."""
-        if piece.role is Role.NEXT:
+        """A frame that is no activation ended: an import, the choice of the next node, a run that is muted."""
+        if piece.role is Role.IMPORT:
+            self._watch(self.anatomy.refresh())
+        elif piece.role is Role.NEXT:
             span = here.get()
             if type(span) is LiveSpan and span.step is not None and span.step.walk is not None:
                 span.step.walk.next = value

@@ -299,3 +299,11 @@ def settings_of(
     if metadata is not None and not isinstance(metadata, Mapping):
         raise TracingError(f"metadata must be a dict; it is {type(metadata).__name__}")
     return Settings(config, flow_name, session_id, user_id, tuple(tags), dict(metadata or {}), variant)
+
+
+def observe_process(*, console: Sink | None = None, **keywords: Any) -> tracing:
+    """Every flow of this process, for the command line: traced as configured, and shown on `console`."""
+    scope = tracing(scope="process", **keywords)
+    if console is not None:
+        scope._settings.sinks = (console,)
+    return scope

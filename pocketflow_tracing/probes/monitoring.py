@@ -33,6 +33,7 @@ class MonitoringProbe:
         self._monitoring = monitoring
         events = monitoring.events
         self._events = {
+            Role.IMPORT: events.PY_RETURN,
             Role.ENTRY: events.PY_START | events.CALL,
             Role.NEXT: events.PY_RETURN | events.CALL,
             Role.PHASE: events.PY_START | events.PY_RETURN,
