@@ -60,16 +60,14 @@ class RunCommand(click.Command):
         }
         position = 0
         while position < len(args):
-            word, rest = args[position], args[position + 1 :]
+            word, words = args[position], tuple(args[position:])
             if word[:2] in ("-m", "-c"):
-                attached = [word[2:]] if len(word) > 2 else []
-                target = [*attached, *rest]
-                if not target:
+                if words == (word[:2],):
                     raise click.UsageError(f"{word} needs {'a module' if word == '-m' else 'code'}")
-                return args[:position], Program(word[:2], target[0], tuple(target[1:]))
-            if word == "--" and rest:
-                return args[:position], Program("", rest[0], tuple(rest[1:]))
+                return args[:position], Program(word[:2], word[2:] or words[1], words)
+            if word == "--" and len(words) > 1:
+                return args[:position], Program("", words[1], words)
             if word == "-" or not word.startswith("-"):
-                return args[:position], Program("", word, tuple(rest))
+                return args[:position], Program("", word, words)
             position += 2 if word in with_value else 1
         return args, None

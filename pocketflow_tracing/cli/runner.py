@@ -28,18 +28,14 @@ _OF_LAUNCHERS = "sEIPS"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is to run: a script ("" as kind), a module ("-m") or code ("-c"), and its arguments."""
+    """What is to run: a script ("" as kind), a module ("-m") or code ("-c").
+
+    `words` is all of it as the user wrote it, arguments and all, the way Python takes it too.
+    """
 
     kind: str
     target: str
-    arguments: tuple[str, ...] = ()
-
-    def command(self) -> list[str]:
-        """The arguments that make Python run it."""
-        if self.kind:
-            return [self.kind, self.target, *self.arguments]
-        dashed = self.target.startswith("-") and self.target != "-"
-        return [*(["--"] if dashed else []), self.target, *self.arguments]
+    words: tuple[str, ...]
 
     def folder(self) -> str | None:
         """What Python will put first on `sys.path`; None where that is no folder."""
@@ -80,7 +76,7 @@ def run(program: Program, *, quiet: bool, keywords: dict[str, Any]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os.execve(sys.executable, [sys.executable, *flags, *program.command()], environment)
+    os.execve(sys.executable, [sys.executable, *flags, *program.words], environment)
 
 
 def _started_as_module() -> bool:

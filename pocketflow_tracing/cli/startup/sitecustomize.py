@@ -34,8 +34,9 @@ def _start() -> None:
         observe(order, _KNOWN)
     except Exception as failure:
         # The program runs as it would without us.
-        kind = type(failure).__name__
-        print(f"[TRACING] this run is not traced: {kind}: {failure}", file=sys.stderr)
+        if sys.stderr is not None:
+            kind = type(failure).__name__
+            print(f"[TRACING] this run is not traced: {kind}: {failure}", file=sys.stderr)
 
 
 def _give_place() -> None:
