@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
 from awkward_programs import MODULES_OF_ONES_OWN, SCRIPTS, SPAWN, WHO_AM_I
 from cli_support import DEADLINE, OURS, child, written
+
 from pocketflow_tracing.cli.runner import interpreter_flags
 
 BESIDE = {

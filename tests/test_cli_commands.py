@@ -1,0 +1,354 @@
+"""`list`, `show` and `delete`: reading and clearing the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli_support import DEADLINE, OURS, tracing_cli
+from click.testing import CliRunner, Result
+from view_support import MS, TraceBuilder, long_loop, support_flow
+
+from pocketflow_tracing.cli.commands import commands
+from pocketflow_tracing.model import Status, Trace
+from pocketflow_tracing.store import Store
+
+Command = Callable[..., Result]
+DAY_NS = 24 * 3600 * 1_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the store of the test is; no file is there yet."""
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(tmp_path / "t.db"))
+    return tmp_path / "t.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """The store of the test."""
+    store = Store(path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def command() -> Command:
+    """Runs a command in this process."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(commands, arguments, input=stdin, prog_name="pocketflow-tracing")
+
+    return run
+
+
+def keep(store: Store, build: TraceBuilder, id: str, age_days: float = 0, **given: object) -> Trace:
+    """A trace in the store under this id, begun so long ago."""
+    trace = build.trace(**given)
+    shift = time.time_ns() - int(age_days * DAY_NS)
+    trace.id = trace.trace_id = id.ljust(32, "0")
+    trace.start_ns, trace.end_ns = shift, shift + 12 * MS
+    for span in trace.spans:
+        span.trace_id = trace.id
+        span.start_ns += shift
+        span.end_ns = None if span.end_ns is None else span.end_ns + shift
+    store.begin(trace)
+    store.end(trace)
+    return trace
+
+
+def test_list_shows_the_newest_first(store: Store, command: Command):
+    """One line a trace with what tells traces apart, and then what to do next."""
+    keep(store, support_flow(), "aaaa1111aaaa", age_days=2, status=Status.ERROR)
+    keep(store, long_loop(3), "bbbb2222bbbb", age_days=1)
+
+    shown = command("list")
+
+    assert shown.exit_code == 0
+    times = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", shown.output)
+    assert [" ".join(line.split()) for line in times.splitlines()] == [
+        "id started flow status duration nodes spans errors",
+        "bbbb2222 TIME Loop ✓ ok 12.0 ms 3 13",
+        "aaaa1111 TIME Support ✗ error 12.0 ms 2 8 1",
+        "",
+        "look at one: pocketflow-tracing show bbbb2222",
+    ]
+
+
+def test_list_shows_as_many_as_asked_for(store: Store, command: Command):
+    """-n limits the table, and 0 is no number of traces."""
+    for number in range(5):
+        keep(store, long_loop(1), f"{number}" * 8, age_days=number)
+
+    assert len(command("list", "-n", "2").output.splitlines()) == 5
+    assert command("list", "-n", "0").exit_code == 2
+
+
+def test_list_as_json_is_for_programs(store: Store, command: Command):
+    """An array of headers, without the spans and without a next step."""
+    trace = keep(store, support_flow(), "aaaa1111", session_id="s-1")
+
+    (header,) = json.loads(command("list", "--json").output)
+
+    assert (header["schema"], header["id"], header["session_id"]) == (1, trace.id, "s-1")
+    assert (header["nodes"], header["errors"], header["duration_ns"]) == (2, 1, 12 * MS)
+    assert "spans" not in header and "input" not in header
+
+
+def test_show_shows_the_last_trace_unless_told_otherwise(store: Store, command: Command):
+    """`show`, `show last`, an id, its start and its start in capitals all find a trace."""
+    keep(store, support_flow(), "aaaa1111", age_days=1)
+    last = keep(store, long_loop(1), "bbbb2222")
+
+    for arguments in ([], ["last"], ["LAST"], ["bbbb2222"], ["b"], ["BBBB"], [last.id]):
+        shown = command("show", *arguments)
+        assert shown.exit_code == 0
+        assert shown.output.startswith(f"trace {last.id} · ")
+        assert "✓ flow Loop" in shown.output
+    assert "✓ flow Support" in command("show", "aaaa").output
+
+
+def test_show_leaves_no_phase_out_and_ends_with_the_next_step(store: Store, command: Command):
+    """The console folds quiet phases; `show` is the closer look."""
+    keep(store, long_loop(1), "bbbb2222")
+
+    lines = command("show").output.splitlines()
+
+    assert [re.sub("  .*", "", line.strip(" ├└─│")) for line in lines[1:6]] == [
+        "✓ flow Loop", "✓ Step", "✓ prep", "✓ exec", "✓ post",
+    ]  # fmt: skip
+    assert lines[-1] == "inputs and outputs: pocketflow-tracing show bbbb2222 --values"
+
+
+def test_show_with_values_full_and_span(store: Store, command: Command):
+    """Values are clipped, whole, or those of one step only; each output names the next closer one."""
+    build = long_loop(2)
+    build.spans[3].input = {"prep_res": "x" * 1_000}
+    keep(store, build, "bbbb2222")
+
+    values, full = command("show", "--values").output, command("show", "--full").output
+    span, kind = command("show", "--span", "step.EXEC").output, command("show", "--span", "exec").output
+
+    assert 'in prep_res "xxx' in values and "more" in values
+    assert values.endswith("nothing clipped: pocketflow-tracing show bbbb2222 --full\n")
+    assert "x" * 1_000 in full
+    assert full.endswith("all traces: pocketflow-tracing list\n")
+    assert span.count("✓ exec") == 2 and "prep " not in span and "in prep_res" in span
+    assert span.endswith("nothing clipped: pocketflow-tracing show bbbb2222 --full --span step.EXEC\n")
+    assert kind.replace("exec\n", "") == span.replace("step.EXEC\n", "")
+
+
+def test_show_says_which_names_there_are(store: Store, command: Command):
+    """A mistyped step is answered with the steps of the trace."""
+    keep(store, long_loop(1), "bbbb2222")
+
+    shown = command("show", "--span", "Stepp")
+
+    assert shown.exit_code == 1
+    assert shown.stderr == (
+        "pocketflow-tracing: no step is called 'Stepp'; "
+        "the names are Loop, Step, Step.exec, Step.post, Step.prep\n"
+    )
+
+
+def test_show_as_json_is_the_whole_trace(store: Store, command: Command):
+    """What is printed is read back as the very same trace."""
+    trace = keep(store, support_flow(), "aaaa1111")
+
+    shown = command("show", "--json").output
+
+    assert Trace.from_dict(json.loads(shown)).to_dict() == store.load(trace.id).to_dict()
+    assert shown.isascii()
+    assert command("show", "--json", "--full").exit_code == 2
+
+
+def test_an_endless_trace_is_cut_unless_it_is_asked_for_in_full(store: Store, command: Command):
+    """`show` prints a bounded number of lines and says how many steps are missing."""
+    keep(store, long_loop(1_000), "bbbb2222")
+
+    shown, full = command("show").output, command("show", "--full").output
+
+    assert len(shown.splitlines()) < 2_010
+    assert "… 2,001 more steps not shown here" in shown
+    assert len(full.splitlines()) == 4_004
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["show"], ["delete", "last"]])
+def test_an_empty_store_is_no_failure_of_ours(arguments: list[str], path: Path, command: Command):
+    """Nothing found is exit status 1, with a word on how to get something; no file is made."""
+    shown = command(*arguments)
+
+    assert shown.exit_code == 1
+    if "--json" in arguments:
+        assert (shown.stdout, shown.stderr) == ("[]\n", "")
+    else:
+        words = (
+            f"pocketflow-tracing: no traces in {path} yet; make one: pocketflow-tracing run your_script.py\n"
+        )
+        assert (shown.stdout, shown.stderr) == ("", words)
+    assert not path.exists()
+
+
+def test_an_id_that_is_unknown_or_ambiguous_is_said_to_be(store: Store, command: Command):
+    """Neither is guessed at."""
+    keep(store, long_loop(1), "aaaa1111")
+    keep(store, long_loop(1), "aaaa2222")
+
+    unknown, ambiguous = command("show", "ffff"), command("show", "aaaa")
+
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "no trace 'ffff'" in unknown.stderr
+    assert (ambiguous.exit_code, ambiguous.stdout) == (1, "")
+    assert "more than one trace: aaaa1111, aaaa2222" in ambiguous.stderr
+
+
+def test_delete_by_id_deletes_these_and_no_others(store: Store, command: Command):
+    """Starts of ids and `last` name traces here too; a trace named twice is deleted once."""
+    for id in ("aaaa1111", "bbbb2222", "cccc3333"):
+        keep(store, long_loop(1), id)
+
+    deleted = command("delete", "aaaa", "last", "cccc3333")
+
+    assert deleted.exit_code == 0
+    assert deleted.output == (f"deleted 2 traces from {store.path}\nwhat is left: pocketflow-tracing list\n")
+    assert [trace.id[:8] for trace in store.traces()] == ["bbbb2222"]
+
+
+def test_delete_with_one_unknown_id_deletes_nothing(store: Store, command: Command):
+    """A typing mistake does not leave half of the work done."""
+    keep(store, long_loop(1), "aaaa1111")
+
+    assert command("delete", "aaaa", "ffff").exit_code == 1
+    assert len(store.traces()) == 1
+
+
+@pytest.mark.parametrize(("age", "left"), [("30d", 2), ("4w", 2), ("36h", 2), ("90m", 1), ("0.5d", 1)])
+def test_delete_older_than_an_age(age: str, left: int, store: Store, command: Command):
+    """Ages are given in minutes, hours, days or weeks."""
+    for days in (0, 1, 40):
+        keep(store, long_loop(1), f"{days}".rjust(8, "a"), age_days=days)
+
+    assert command("delete", "--older-than", age).exit_code == 0
+    assert len(store.traces()) == left
+    assert command("delete", "--older-than", age).exit_code == 1
+
+
+@pytest.mark.parametrize("age", ["", "30", "d", "-1d", "30 days", "1e9d", "9999999d"])
+def test_an_age_that_is_none_is_wrong_usage(age: str, store: Store, command: Command):
+    """The message says what an age looks like."""
+    shown = command("delete", "--older-than", age)
+
+    assert shown.exit_code == 2
+    assert "like 30d" in shown.stderr
+
+
+def test_delete_all_asks_unless_told(store: Store, command: Command):
+    """Without a terminal to ask on, --yes is wanted."""
+    keep(store, long_loop(1), "aaaa1111")
+
+    refused = command("delete", "--all")
+    assert (refused.exit_code, len(store.traces())) == (2, 1)
+    assert "add --yes" in refused.stderr
+
+    deleted = command("delete", "--all", "--yes")
+    assert deleted.output.startswith(f"deleted 1 trace from {store.path}\n")
+    assert store.traces() == []
+    assert command("delete", "--all", "--yes").exit_code == 1
+
+
+@pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"\n", 1), (b"y\n", 0)])
+def test_delete_all_asks_on_a_terminal(answer: bytes, left: int, store: Store, tmp_path: Path):
+    """Only yes means yes."""
+    keep(store, long_loop(1), "aaaa1111")
+    main, side = pty.openpty()
+    os.write(main, answer)
+    ended = subprocess.run(
+        [*OURS, "delete", "--all"], stdin=side, capture_output=True, cwd=tmp_path, timeout=DEADLINE
+    )
+    os.close(main)
+    os.close(side)
+
+    assert ended.returncode == (1 if left else 0)
+    assert b"Delete every trace in" in ended.stderr
+    assert len(store.traces()) == left
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["delete"], ["delete", "a", "--all"], ["delete", "--all", "--older-than", "1d"], ["nonsense"]],
+)
+def test_wrong_usage_ends_with_status_2(arguments: list[str], path: Path, command: Command):
+    """What to delete has to be said in exactly one way."""
+    assert command(*arguments).exit_code == 2
+
+
+def test_a_store_that_is_off_or_mistyped_is_said_to_be(command: Command, monkeypatch: pytest.MonkeyPatch):
+    """Off is a reason for finding nothing; a bad setting is wrong usage."""
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", "off")
+    shown = command("list")
+    assert shown.exit_code == 1
+    assert "the trace store is off" in shown.stderr
+
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE_MAX_BYTES", "many")
+    shown = command("list")
+    assert shown.exit_code == 2
+    assert "POCKETFLOW_TRACING_STORE_MAX_BYTES" in shown.stderr
+
+
+def test_a_file_that_is_no_store_is_named_and_left_alone(path: Path, command: Command):
+    """A clear line in place of a traceback."""
+    path.write_text("something else " * 1_000)
+
+    shown = command("list")
+
+    assert shown.exit_code == 1
+    assert str(path) in shown.stderr
+    assert path.read_text().startswith("something else")
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(store: Store, tmp_path: Path):
+    """`list | head -1` prints one line and nothing on stderr."""
+    for number in range(500):
+        keep(store, long_loop(1), f"{number:08}")
+    line = 'set -o pipefail; "$@" | head -n 1'
+    ended = subprocess.run(
+        ["bash", "-c", line, "bash", *OURS, "show", "--full"],
+        capture_output=True,
+        cwd=tmp_path,
+        timeout=DEADLINE,
+    )
+
+    assert ended.stderr == b""
+    assert len(ended.stdout.splitlines()) == 1
+
+
+def test_an_ascii_terminal_gets_ascii(store: Store, tmp_path: Path):
+    """Under the C locale with UTF-8 mode off, the tree has stand-ins for its marks."""
+    keep(store, support_flow(), "aaaa1111")
+
+    ended = tracing_cli("show", folder=tmp_path, environment={"PYTHONIOENCODING": "ascii"})
+
+    assert "|- * Classify -> route_ticket - 2 attempts" in ended.stdout
+    assert ended.returncode == 0
+
+
+def test_the_package_runs_as_a_module_and_knows_its_version(path: Path, tmp_path: Path):
+    """`python -m pocketflow_tracing` is the command by another name."""
+    ended = tracing_cli("--version", folder=tmp_path)
+
+    assert re.fullmatch(r"pocketflow-tracing, version \S+\n", ended.stdout)
+    assert "run" in tracing_cli("--help", folder=tmp_path).stdout
+
+
+def test_a_click_of_the_programs_own_does_not_stop_the_command(path: Path, tmp_path: Path):
+    """`python -m` puts the working directory first on the path; the command does not import from it."""
+    (tmp_path / "click.py").write_text("raise SystemExit('imported')")
+
+    assert "imported" not in tracing_cli("--help", folder=tmp_path).stderr
