@@ -76,7 +76,7 @@ def test_list_shows_the_newest_first(store: Store, command: Command):
     assert [" ".join(line.split()) for line in times.splitlines()] == [
         "id started flow status duration nodes spans errors",
         "bbbb2222 TIME Loop ✓ ok 12.0 ms 3 13",
-        "aaaa1111 TIME Support ✗ error 12.0 ms 2 8 1",
+        "aaaa1111 TIME Support ✗ error 12.0 ms 2 9 1",
         "",
         "look at one: pocketflow-tracing show bbbb2222",
     ]

@@ -15,7 +15,7 @@ from ..store import Store
 from ..view.listing import Listing
 from ..view.terminal import Look, TraceTree, short_id
 from ..view.text import counted, visible
-from .opened import NothingFound, failing_clearly, open_store, tell, trace_named
+from .opened import NothingFound, failing_clearly, opened_store, tell, trace_named
 from .options import Age, RunCommand
 
 MAX_LINES = 2_000
@@ -56,9 +56,9 @@ def run(
 @failing_clearly
 def list_traces(limit: int, as_json: bool) -> None:
     """List the kept traces, newest first."""
-    store = open_store()
-    traces = store.traces(limit=limit)
-    counts = store.counts([trace.id for trace in traces])
+    with opened_store() as store:
+        traces = store.traces(limit=limit)
+        counts = store.counts([trace.id for trace in traces])
     if as_json:
         tell(json.dumps([_header(trace, counts) for trace in traces], indent=2))
     if not traces:
@@ -87,7 +87,8 @@ def show(id: str, values: bool, full: bool, name: str | None, as_json: bool) -> 
     """Show the tree of one trace; without an id, of the last one."""
     if as_json and (values or full or name is not None):
         raise click.UsageError("--json prints everything; it does not go with --values, --full or --span")
-    trace = trace_named(open_store(), id)
+    with opened_store() as store:
+        trace = trace_named(store, id)
     if as_json:
         tell(json.dumps(trace.to_dict(), indent=2))
         return
@@ -149,14 +150,14 @@ def delete(ids: tuple[str, ...], older_than: float | None, everything: bool, yes
     """Delete traces: some by id, those older than an age, or all."""
     if [bool(ids), older_than is not None, everything].count(True) != 1:
         raise click.UsageError("say what to delete: ids, --older-than AGE, or --all")
-    store = open_store()
-    if everything:
-        _make_sure(store, yes)
-        deleted = store.delete_all()
-    elif older_than is not None:
-        deleted = store.delete_older_than(older_than)
-    else:
-        deleted = store.delete([trace_named(store, id).id for id in ids])
+    with opened_store() as store:
+        if everything:
+            _make_sure(store, yes)
+            deleted = store.delete_all()
+        elif older_than is not None:
+            deleted = store.delete_older_than(older_than)
+        else:
+            deleted = store.delete([trace_named(store, id).id for id in ids])
     if not deleted:
         raise TracingError(f"nothing to delete in {store.path}")
     tell(f"deleted {counted(deleted, 'trace')} from {store.path}\nwhat is left: pocketflow-tracing list")

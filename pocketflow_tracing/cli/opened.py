@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -43,12 +44,17 @@ def failing_clearly(command: Command) -> Command:
     return guarded  # type: ignore[return-value]
 
 
-def open_store() -> Store:
-    """The store that the settings name; raises TracingError where it is off."""
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """The store that the settings name, open for a while; raises TracingError where it is off."""
     config = TracingConfig.from_env()
     if config.store is None:
         raise TracingError("the trace store is off (POCKETFLOW_TRACING_STORE), so no traces are kept")
-    return Store(config.store, max_bytes=config.store_max_bytes, max_days=config.store_max_days)
+    store = Store(config.store, max_bytes=config.store_max_bytes, max_days=config.store_max_days)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def trace_named(store: Store, id: str) -> Trace:
