@@ -15,6 +15,7 @@ import nox
 REQUIRED = ["3.10", "3.11", "3.12", "3.13"]
 WHERE_FOUND = [version for version in ("3.14", "3.15") if shutil.which(f"python{version}")]
 PYTHONS = REQUIRED + WHERE_FOUND
+OLDEST_AND_NEWEST = [REQUIRED[0], REQUIRED[-1]]
 OLDER_POCKETFLOW = ["0.0.1", "0.0.2"]
 ENGINE_TESTS = ["tests/conformance", "tests/property"]
 WORKERS = ["-n", "2"]
@@ -44,7 +45,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or WORKERS))
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=OLDEST_AND_NEWEST)
 @nox.parametrize("pocketflow", OLDER_POCKETFLOW)
 def engine(session: nox.Session, pocketflow: str) -> None:
     """The tests of the engine, with an older PocketFlow."""
@@ -52,7 +53,7 @@ def engine(session: nox.Session, pocketflow: str) -> None:
     session.run("pytest", *(session.posargs or [*WORKERS, *ENGINE_TESTS]))
 
 
-@nox.session(python=["3.10", "3.13"])
+@nox.session(python=OLDEST_AND_NEWEST)
 def wheel(session: nox.Session) -> None:
     """The built wheel works on its own, outside this folder."""
     example = Path("examples/support_tickets.py").resolve()
