@@ -13,7 +13,7 @@ from view_support import MS, TRACE_ID, TraceBuilder, long_loop, stacktrace, supp
 
 from pocketflow_tracing.model import ErrorInfo, Generation, SpanKind, Status, Trace
 from pocketflow_tracing.view import text
-from pocketflow_tracing.view.output import rendered
+from pocketflow_tracing.view.changes import condensed
 from pocketflow_tracing.view.terminal import Look, TraceTree, closer_look
 
 FOLDED = Look(folded=True)
@@ -112,7 +112,7 @@ incomplete: 7 steps lost
     [
         (Status.CANCELLED, "⊘", "cancelled"),
         (Status.INTERRUPTED, "‡", "interrupted"),
-        (Status.UNSET, "…", "still running"),
+        (Status.UNSET, "…", "end not seen"),
     ],
 )
 def test_a_step_that_did_not_finish_says_so_in_words(status: Status, mark: str, words: str):
@@ -126,6 +126,29 @@ def test_a_step_that_did_not_finish_says_so_in_words(status: Status, mark: str, 
     assert f"└─ {mark} Wait · {words}" in shown
     assert f"   └─ {mark} exec · {words}" in shown
     assert shown.splitlines()[3].startswith(words)
+
+
+def test_changes_inside_a_value_stand_in_parentheses():
+    """A dict that was updated or a list that was appended to shows its own changes, a few of them."""
+    inner = {"added": {"Ada": 1.5}, "changed": {"Ben": [1, 2]}, "removed": {"Cem": 3}}
+    many = {"added": {str(index): index for index in range(9)}, "changed": {}, "removed": {}}
+    changes = {"added": {}, "changed": {"marks": inner, "log": many}, "removed": {}, "concurrent": True}
+    build = TraceBuilder()
+    build.node(None, "Average", changes=changes)
+
+    for condense in (False, True):
+        build.spans[0].changes = condensed(changes) if condense else changes
+        assert tree(build.trace()).splitlines()[1].strip() == (
+            "~marks (+Ada 1.5  ~Ben 1 → 2  -Cem)  ~log (+0 0  +1 1  +2 2  and 6 more)  (may include others')"
+        )
+
+
+def test_a_run_that_goes_on_says_so():
+    """A trace without an end is told apart from one whose end was missed."""
+    build = TraceBuilder()
+    build.add(None, SpanKind.FLOW, "Support", status=Status.UNSET, end_ns=None)
+
+    assert tree(build.trace(end_ns=None)) == "… flow Support · still running\nstill running · 0 nodes\n"
 
 
 def test_a_failed_attempt_that_a_fallback_caught_is_not_called_retried():
@@ -340,48 +363,3 @@ def test_whole_values_are_shown_to_their_end():
     assert "y" * 3_000 in shown
     assert [line.strip(" │") for line in shown.splitlines()][4:6] == ["out two", "lines"]
     assert 'File "/srv/app.py", line 31, in exec' in shown
-
-
-def test_rich_wraps_long_lines_between_the_guides():
-    """On a narrow terminal no line is longer than the screen, and no text is lost."""
-    trace = support_flow().trace()
-    console = Console(file=io.StringIO(), force_terminal=True, width=46, no_color=True, color_system=None)
-
-    with console.capture() as capture:
-        console.print(TraceTree(trace, FOLDED))
-    lines = capture.get().splitlines()
-
-    assert max(len(line.rstrip()) for line in lines) <= 46
-    start = next(number for number, line in enumerate(lines) if "+classification" in line)
-    assert [line.rstrip() for line in lines[start : start + 3]] == [
-        '│  │  +classification {"category":',
-        '│  │    "billing"}  ~steps [30 items] → [31',
-        "│  │    items]  ~count 1 → 2  -draft",
-    ]
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("stream", "environment", "coloured"),
-    [
-        (Terminal(), {"TERM": "xterm-256color"}, True),
-        (Terminal(), {"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
-        (Terminal(), {"TERM": "dumb"}, False),
-        (io.StringIO(), {"TERM": "xterm-256color"}, False),
-    ],
-)
-def test_colour_is_for_terminals_that_want_it(
-    stream: io.StringIO, environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
-):
-    """Escape sequences reach neither a file, nor a dumb terminal, nor who asked for none."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-    assert ("\x1b[" in rendered(TraceTree(support_flow().trace()), stream)) is coloured

@@ -8,10 +8,10 @@ import select
 import sys
 from collections import deque
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TextIO
 
 from ..model import Span, SpanKind, Trace
-from ..view.brief import brief
+from ..view.changes import condensed
 from ..view.output import rendered
 from ..view.tally import Tally
 from ..view.terminal import Look, TraceTree, closer_look
@@ -118,24 +118,7 @@ def _slim(span: Span) -> Span:
     error = span.error
     if error is not None and len(error.stacktrace) > MAX_STACKTRACE:
         error = replace(error, stacktrace=error.stacktrace[-MAX_STACKTRACE:])
-    return replace(span, input=None, output=None, changes=_brief_changes(span.changes), error=error)
-
-
-def _brief_changes(changes: Any) -> Any:
-    if not isinstance(changes, dict):
-        return None
-    return {kind: _brief_entries(entries) for kind, entries in changes.items()}
-
-
-def _brief_entries(entries: Any) -> Any:
-    if not isinstance(entries, dict):
-        return entries
-    return {
-        key: [brief(part, 32) for part in value]
-        if isinstance(value, list) and len(value) == 2
-        else brief(value)
-        for key, value in entries.items()
-    }
+    return replace(span, input=None, output=None, changes=condensed(span.changes), error=error)
 
 
 def write(stream: TextIO | None, text: str) -> None:

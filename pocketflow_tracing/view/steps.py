@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from ..model import ErrorInfo, Generation, Span, SpanKind, Status
 from .brief import brief
+from .changes import change_line
 from .index import PHASES, Index, number
 from .lines import DOT, LEADS_TO, MARKS, RECOVERED, WARNING, Entry, Segment
 from .text import clip, counted, duration, visible
 
 MAX_NAME = 80
 MAX_MESSAGE = 300
-MAX_CHANGES = 8
 MAX_CAUSES = 3
 
 _FRAME = re.compile(r'^[\s|+-]*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.M)
@@ -22,15 +20,18 @@ _MISWIRED = re.compile(r"Flow ends: '(?P<action>.*)' not found in ")
 _STATE_WORDS = {
     Status.CANCELLED: "cancelled",
     Status.INTERRUPTED: "interrupted",
-    Status.UNSET: "still running",
 }
 
 
 class Describer:
-    """Says what spans have to tell; `whole` leaves texts unclipped."""
+    """Says what spans have to tell; `whole` leaves texts unclipped.
 
-    def __init__(self, index: Index, whole: bool = False) -> None:
+    `unfinished` are the words for a span without an end: running, or lost sight of.
+    """
+
+    def __init__(self, index: Index, unfinished: str, whole: bool = False) -> None:
         self._index = index
+        self._state_words = {**_STATE_WORDS, Status.UNSET: unfinished}
         self._whole = whole
 
     def entry(self, span: Span) -> Entry:
@@ -88,8 +89,8 @@ class Describer:
         notes = [*self._counts(span), *_generation_facts(span.generation)]
         if attributes.get("recovered"):
             notes.append("retried" if self._index.tried_again(span) else "caught by the fallback")
-        elif span.status in _STATE_WORDS:
-            notes.append(_STATE_WORDS[span.status])
+        elif span.status in self._state_words:
+            notes.append(self._state_words[span.status])
         facts.extend(Segment(f" {DOT} {note}", "dim") for note in notes)
         return facts
 
@@ -140,9 +141,9 @@ class Describer:
         parent = self._index.parent(span)
         if span.kind is SpanKind.POST and parent is not None and parent.changes == span.changes:
             return []
-        # A flow changed what its nodes changed; they show the values.
-        names_only = span.kind in (SpanKind.FLOW, SpanKind.FUNCTION, SpanKind.SPAN)
-        line = change_segments(span.changes, names_only, None if self._whole else MAX_CHANGES)
+        # What holds nodes changed what they changed; the values stand with them.
+        names_only = span.kind not in (SpanKind.NODE, SpanKind.POST)
+        line = change_line(span.changes, names_only=names_only, whole=self._whole)
         return [line] if line else []
 
     def _advice(self, span: Span, warning: str) -> list[list[Segment]]:
@@ -188,36 +189,3 @@ def _generation_facts(generation: Generation | None) -> list[str]:
     if cost:
         facts.append(f"${cost:.4f}")
     return facts
-
-
-def change_segments(
-    changes: dict[str, Any], names_only: bool = False, most: int | None = MAX_CHANGES
-) -> list[Segment]:
-    """A change set as one line: `+added value ~changed before → after -removed`."""
-    pieces = list(_pieces(changes, names_only))
-    line: list[Segment] = []
-    for piece in pieces[:most]:
-        line.extend([Segment("  ")] if line else [])
-        line.extend(piece)
-    if most is not None and len(pieces) > most:
-        line.append(Segment(f"  and {len(pieces) - most:,} more", "dim"))
-    notes = [("concurrent", "may include others'"), ("partial", "not all of it was seen")]
-    if line and (told := ", ".join(text for key, text in notes if changes.get(key))):
-        line.append(Segment(f"  ({told})", "dim"))
-    return line
-
-
-def _pieces(changes: dict[str, Any], names_only: bool) -> Iterator[list[Segment]]:
-    for sign, kind in (("+", "added"), ("~", "changed"), ("-", "removed")):
-        entries = changes.get(kind)
-        for key, value in entries.items() if isinstance(entries, dict) else ():
-            piece = [Segment(sign + visible(clip(str(key), MAX_NAME)), kind)]
-            if not names_only and kind != "removed":
-                piece.append(Segment(f" {_change(value, kind)}", "value"))
-            yield piece
-
-
-def _change(value: Any, kind: str) -> str:
-    if kind == "changed" and isinstance(value, list) and len(value) == 2:
-        return f"{brief(value[0], 32)} {LEADS_TO} {brief(value[1], 32)}"
-    return brief(value)

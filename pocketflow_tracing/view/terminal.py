@@ -57,7 +57,8 @@ class TraceTree(Block):
         self._tally = tally or Tally.of(trace)
         self._index = Index(trace)
         self._tops = self._index.tops if tops is None else tops
-        self._describer = Describer(self._index, self._look.whole)
+        self._unfinished = "still running" if trace.end_ns is None else "end not seen"
+        self._describer = Describer(self._index, self._unfinished, self._look.whole)
 
     def lines(self, columns: int | None = None) -> list[Line]:
         """Every line, top to bottom; durations in a column of their own, within `columns` if given."""
@@ -159,7 +160,7 @@ class TraceTree(Block):
 
     def _summary(self) -> list[Segment]:
         trace, tally = self._trace, self._tally
-        state = "still running" if trace.status is Status.UNSET else trace.status.value
+        state = self._unfinished if trace.status is Status.UNSET else trace.status.value
         line = [Segment(state, trace.status.value)]
         facts = [(duration(trace.duration_ns), "dim"), (counted(tally.nodes, "node"), "dim")]
         for number, noun, style in (

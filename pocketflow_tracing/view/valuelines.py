@@ -13,6 +13,7 @@ from .text import clip, visible
 
 MAX_VALUE = 240
 MAX_LABEL = 40
+_OUTPUT_OF_RUN = {"result", "shared"}
 
 
 def value_lines(span: Span, parent: Span | None, whole: bool = False) -> Iterator[list[Segment]]:
@@ -28,7 +29,7 @@ def value_lines(span: Span, parent: Span | None, whole: bool = False) -> Iterato
     for label, value in (("params", None if told else params), ("in", span.input), ("out", span.output)):
         if value is None:
             continue
-        if isinstance(value, dict) and value and (label != "out" or span.kind is SpanKind.FLOW):
+        if isinstance(value, dict) and value and (label != "out" or value.keys() == _OUTPUT_OF_RUN):
             for name, part in value.items():
                 yield from _shown(f"{label} {visible(clip(str(name), MAX_LABEL))}", part, whole)
         else:
