@@ -55,7 +55,7 @@ PHASES: Final[dict[str, SpanKind]] = {
 }
 _CALLED: Final[dict[str, Role]] = {
     **{name: role for name, role in ROLES.items() if role is not Role.ENTRY},
-    **{name: Role.PHASE for name in PHASES},
+    **dict.fromkeys(PHASES, Role.PHASE),
     "warn": Role.WARN,
 }
 _GENERATOR = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
@@ -80,8 +80,8 @@ class Machinery:
     """A watched code object and what there is to know about it."""
 
     __slots__ = (
-        "arguments", "bytecode", "calls", "code", "exec_local", "handlers", "is_batch", "is_generator", "is_suspendable", "kind",
-        "name", "owner_name", "own", "prep_local", "role",
+        "arguments", "bytecode", "calls", "code", "exec_local", "handlers", "is_batch", "is_generator",
+        "is_suspendable", "kind", "name", "own", "owner_name", "prep_local", "role",
     )  # fmt: skip
 
     def __init__(
@@ -237,9 +237,10 @@ class Anatomy:
         found: list[Machinery] = []
         if module is not None and module not in self._modules and "Flow" in vars(module):
             found += self._adopt(module)
-        waiting = list(self._bases)
+        waiting: list[type] = list(self._bases)
         while waiting:
-            for cls in type.__subclasses__(waiting.pop()):
+            subclasses: list[type] = type.__subclasses__(waiting.pop())
+            for cls in subclasses:
                 waiting.append(cls)
                 if id(cls) not in self._classes:
                     found += self.learn(cls)
@@ -251,7 +252,9 @@ class Anatomy:
         base, flow = module.BaseNode, module.Flow
         self._bases.append(base)
         self._flows.append(flow)
-        for cls in [value for value in vars(module).values() if isinstance(value, type) and base in value.__mro__]:
+        for cls in [
+            value for value in vars(module).values() if isinstance(value, type) and base in value.__mro__
+        ]:
             self._remember(cls)
             hands_out_items = "Batch" in cls.__name__ and flow not in cls.__mro__
             for name, attribute in vars(cls).items():

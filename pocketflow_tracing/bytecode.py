@@ -16,9 +16,13 @@ RETURNED: Final = ""
 
 _CALLS: Final = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION", "CALL_FUNCTION_KW", "CALL_METHOD"})
 _ATTRIBUTES: Final = frozenset({"LOAD_METHOD", "LOAD_ATTR", "LOAD_SUPER_ATTR"})
-_LOCALS: Final = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF"})
+_LOCALS: Final = frozenset(
+    {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF"}
+)
 # Two accesses in one instruction (3.13); the second is the load.
-_PAIRS: Final = frozenset({"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW", "STORE_FAST_LOAD_FAST"})
+_PAIRS: Final = frozenset(
+    {"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW", "STORE_FAST_LOAD_FAST"}
+)
 _SUSPENDS: Final = frozenset({"YIELD_VALUE", "YIELD_FROM", "SEND", "RETURN_GENERATOR"})
 # What may stand between a call and the place its result goes to: an await, an `or []`, the end of a block.
 _BETWEEN: Final = frozenset(
@@ -79,7 +83,9 @@ def ending(code: CodeType, last_instruction: int) -> Literal["returned", "suspen
     name = dis.opname[opcodes[last_instruction]]
     if name.startswith("RETURN_") and name != "RETURN_GENERATOR":
         return "returned"
-    if name == "RESUME" and opcodes[last_instruction + 1] & 3:  # 3.13 stops on the instruction after the yield
+    if (
+        name == "RESUME" and opcodes[last_instruction + 1] & 3
+    ):  # 3.13 stops on the instruction after the yield
         return "suspended"
     # 3.10 stops on the instruction before YIELD_FROM, which it is about to repeat.
     following = opcodes[last_instruction + 2 : last_instruction + 3]

@@ -21,7 +21,7 @@ class Capture:
         self.inputs = config.trace_inputs
         self.outputs = config.trace_outputs
         self.errors = config.trace_errors
-        self.limits = Limits(max_depth=config.max_depth, max_bytes=config.max_value_bytes)
+        self.limits = Limits.of(config)
         hidden: set[SpanKind] = set()
         if not config.trace_prep:
             hidden.add(SpanKind.PREP)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial, wraps
-from types import CodeType, CoroutineType, FunctionType, MethodType, TracebackType
+from types import CoroutineType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from .anatomy import class_name, on_class
@@ -104,7 +104,9 @@ def _decorate_class(cls: type, settings: Settings) -> type:
     own = type.__getattribute__(cls, "__dict__")
     found = [name for name in ENTRIES if type(on_class(cls, name)) is FunctionType]
     if not found:
-        raise TracingError(f"trace_flow takes classes with a `run` method, such as Flow; {class_name(cls)} has none")
+        raise TracingError(
+            f"trace_flow takes classes with a `run` method, such as Flow; {class_name(cls)} has none"
+        )
     for name in found:
         if name in own:
             call = own[name]
@@ -139,11 +141,12 @@ def _of_class(name: str) -> Callable[..., Any]:
     return call
 
 
-def _reduce(instance: Any, settings: Settings, protocol: Any) -> tuple[Any, ...]:
+def _reduce(instance: Any, settings: Settings, protocol: Any) -> Any:
     """What the class gives for copying and pickling, but the copy gets entries bound to itself."""
-    reduced = type(instance).__reduce_ex__(instance, protocol)
+    cls: Any = type(instance)
+    reduced = cls.__reduce_ex__(instance, protocol)
     if not isinstance(reduced, tuple):
-        return reduced  # type: ignore[no-any-return]
+        return reduced
     make, arguments, *rest = reduced
     if rest:
         rest[0] = _without_entries(instance, rest[0])
@@ -165,7 +168,11 @@ def _without_entries(instance: Any, state: Any) -> Any:
 def _is_ours(value: Any, instance: Any) -> bool:
     if type(value) is partial:
         return value.func is _reduce
-    return value.__self__ is instance and value.__func__.__module__ is not None and _MARK in value.__func__.__dict__
+    return (
+        value.__self__ is instance
+        and value.__func__.__module__ is not None
+        and _MARK in value.__func__.__dict__
+    )
 
 
 def _rebuild(settings: Settings | None, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -215,7 +222,7 @@ class _Call:
         self._before = here.get()
         span = self._span = engine.begin(SpanKind.FUNCTION, self._function.__name__, self._function)
         if span is not None and span.capture.inputs:
-            named = _by_name(self._function.__code__, *self._arguments)
+            named = _by_name(self._function, *self._arguments)
             span.input = {name: span.capture.value(value) for name, value in named.items()}
         return self
 
@@ -234,9 +241,14 @@ class _Call:
         self._opened.__exit__(kind, exception, trace)
 
 
-def _by_name(code: CodeType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by the names of the parameters, defaults included."""
+    code = function.__code__
     names = code.co_varnames[: code.co_argcount]
-    named = dict(zip(names, args, strict=False))
+    defaults = function.__defaults__ or ()
+    named = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
+    named.update(function.__kwdefaults__ or {})
+    named.update(zip(names, args, strict=False))
     if len(args) > len(names):
         named["args"] = args[len(names) :]
     return {**named, **kwargs}

@@ -33,7 +33,9 @@ class Engine:
 
     # Scopes.
 
-    def enter(self, settings: Settings, *, owner: object = None, process: bool = False, announces: bool = False) -> Scope:
+    def enter(
+        self, settings: Settings, *, owner: object = None, process: bool = False, announces: bool = False
+    ) -> Scope:
         """Open a scope and make it current; begins to watch if it is the first."""
         scope = Scope(settings, here.get(), owner=owner)
         scope.announces = announces
@@ -93,7 +95,7 @@ class Engine:
         probe = make_probe(self._anatomy.machinery, recorder)
         if not probe.start(every_thread=every_thread):
             return
-        recorder.watcher = probe
+        recorder.use(probe)
         self._recorder, self._probe = recorder, probe
 
     def _stop(self) -> None:
@@ -112,16 +114,9 @@ class Engine:
         self.spans.abandon()
 
     def _sweep(self, scope: Scope) -> None:
-        """End what was left open by this thread because an interrupt hit the recorder itself."""
-        recorder = self._recorder
-        if recorder is None:
-            return
         for trace in list(self.spans.running.values()):
-            if trace.origin is scope or trace.root is None:
-                recorder.sweep(trace)
-                root = trace.root
-                if not trace.open and root is not None and root.end:
-                    self.spans.end_trace(trace)
+            if trace.origin is scope and self._recorder is not None:
+                self._recorder.sweep(trace)
 
     # Spans of the program's own.
 

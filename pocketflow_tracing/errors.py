@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 log = logging.getLogger("pocketflow_tracing")
 
@@ -38,7 +39,18 @@ def tell_once(key: str, message: str) -> None:
 
 
 def report_failure(where: str, failure: BaseException) -> None:
-    """Tell once that our own code failed at `where`; the traced program goes on untouched."""
+    """Tell once that our own code failed at `where`; the traced program goes on untouched.
+
+    Raises `failure` again where it is not ours: a signal handler of the program runs on top of
+    whatever code is running, and what it raises is meant for the program.
+    """
+    if _is_the_programs(failure):
+        raise failure
+    tell_failure(where, failure)
+
+
+def tell_failure(where: str, failure: BaseException) -> None:
+    """Tell once that something failed at `where` on the worker's thread, ours or a sink's; never raises."""
     kind = type(failure).__name__
     tell_once(
         f"failure:{where}",
@@ -46,6 +58,24 @@ def report_failure(where: str, failure: BaseException) -> None:
         "the program is not affected",
     )
     log.debug("internal failure in %s", where, exc_info=failure)
+
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+
+
+def _is_the_programs(failure: BaseException) -> bool:
+    """Whether the code of ours that failed was interrupted by code that it never calls."""
+    trace = failure.__traceback__
+    was_ours = False
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(_OURS):
+            was_ours = True
+        elif was_ours:
+            return not file.startswith((_LIBRARY, "<")) or "site-packages" in file
+        trace = trace.tb_next
+    return False
 
 
 def forget_told() -> None:

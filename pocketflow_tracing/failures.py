@@ -54,7 +54,9 @@ def status_of(exception: BaseException) -> Status:
     return Status.ERROR
 
 
-_CANCELLATIONS = frozenset({("CancelledError", "asyncio"), ("CancelledError", "concurrent"), ("Cancelled", "trio")})
+_CANCELLATIONS = frozenset(
+    {("CancelledError", "asyncio"), ("CancelledError", "concurrent"), ("Cancelled", "trio")}
+)
 
 
 def message_of(exception: BaseException) -> str:
@@ -95,7 +97,9 @@ def _causes(exception: BaseException) -> list[str]:
 
 
 def _notes(exception: BaseException) -> list[str]:
-    fields: Any = BaseException.__dict__["__dict__"].__get__(exception) if sys.version_info >= (3, 11) else None
+    fields: Any = (
+        BaseException.__dict__["__dict__"].__get__(exception) if sys.version_info >= (3, 11) else None
+    )
     notes = fields.get("__notes__") if type(fields) is dict else None
     return [note[:MAX_MESSAGE] for note in notes[:20] if type(note) is str] if type(notes) is list else []
 

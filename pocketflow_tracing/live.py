@@ -33,8 +33,9 @@ class LiveSpan:
     """A span from its start until the worker has taken it. Times are of the monotonic clock, in ns."""
 
     __slots__ = (
-        "attributes", "capture", "changes", "end", "failed_below", "failure", "generation", "input", "kind", "name",
-        "node_key", "output", "parent", "seq", "span_id", "start", "status", "status_message", "step", "trace",
+        "attributes", "capture", "changes", "end", "failed_below", "failure", "generation", "input", "kind",
+        "name", "node_key", "output", "parent", "seq", "span_id", "start", "status", "status_message", "step",
+        "trace",
     )  # fmt: skip
 
     def __init__(

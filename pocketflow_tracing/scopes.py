@@ -33,9 +33,8 @@ class Settings:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles of decorated flows carry their settings, or none where these cannot be pickled."""
-        values = (
-            self.config, self.flow_name, self.session_id, self.user_id, self.tags, self.metadata, self.variant,
-        )  # fmt: skip
+        named = (self.flow_name, self.session_id, self.user_id)
+        values = (self.config, *named, self.tags, self.metadata, self.variant)
         import pickle  # only programs that pickle pay for it
 
         try:
@@ -58,7 +57,9 @@ class Scope:
 
     __slots__ = ("announces", "is_open", "missed", "muted", "on_trace", "outer", "owner", "settings")
 
-    def __init__(self, settings: Settings, outer: Current, *, owner: object = None, muted: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, outer: Current, *, owner: object = None, muted: bool = False
+    ) -> None:
         self.settings = settings
         self.outer = outer
         self.owner = owner
@@ -99,12 +100,13 @@ class Scopes:
                 if not current.end and current.trace.pending:
                     return current, scopes
                 current = current.parent or current.trace.origin
-            else:
-                if current.muted and current.is_open:
+                continue
+            assert isinstance(current, Scope)
+            if current.is_open:
+                if current.muted:
                     return None, None
-                if current.is_open:
-                    scopes.append(current)
-                current = current.outer
+                scopes.append(current)
+            current = current.outer
         for scope in reversed(self.process):
             if scope.muted:
                 return None, None
@@ -115,4 +117,3 @@ class Scopes:
         """Count a run that no scope saw."""
         for scope in self.announcing:
             scope.missed += 1
-

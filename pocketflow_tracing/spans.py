@@ -19,7 +19,15 @@ from .model import SpanKind, Status
 from .scopes import Scope
 from .steps import Activation, Step
 
-_SWITCHES = ("trace_inputs", "trace_outputs", "trace_prep", "trace_exec", "trace_post", "trace_errors", "redact")
+_SWITCHES = (
+    "trace_inputs",
+    "trace_outputs",
+    "trace_prep",
+    "trace_exec",
+    "trace_post",
+    "trace_errors",
+    "redact",
+)
 
 
 class Outlet(Protocol):
@@ -60,7 +68,9 @@ class Spans:
         None where the run is not in the sample, or is switched off.
         """
         scopes = scopes or []
-        own = [scope.settings.flow_name for scope in scopes if scope.owner is not None and scope.owner is owner]
+        own = [
+            scope.settings.flow_name for scope in scopes if scope.owner is not None and scope.owner is owner
+        ]
         named = next(filter(None, reversed(own)), None)
         if parent is not None:
             span = LiveSpan(parent.trace, parent, kind, named or name, clock())
@@ -159,6 +169,11 @@ class Spans:
             span.attributes = {**(span.attributes or {}), "recovered": True}
         self.emit(span)
 
+    def settle_all(self, step: Step, *, recovered: bool) -> None:
+        """Deliver the failed attempts of a step that were not tied to one `_exec`."""
+        while step.failed:
+            self.settle(step.failed.pop(), recovered=recovered)
+
     def end_step(self, step: Step, value: object, exception: BaseException | None, *, failed: bool) -> None:
         """End a node, flow or iteration that returned `value` or failed."""
         span = step.span
@@ -177,12 +192,13 @@ class Spans:
         after = self._store(step, step.latest)
         if above is not None and above.shared is step.shared:
             above.latest = after
-        if step.store_before is not None and (span.kind is not SpanKind.NODE or after is not step.store_before):
+        if step.store_before is not None and (
+            span.kind is not SpanKind.NODE or after is not step.store_before
+        ):
             span.changes = step.capture.changes(step.store_before, after)
         if not failed and step.capture.outputs:
             span.output = {"result": step.capture.value(value), "shared": after}
-        step.store_before = step.latest = None
-        step.shared = None
+        step.store_before = step.latest = step.shared = None
         self.emit(span)
 
     def end(self, span: LiveSpan, exception: BaseException | None) -> None:
@@ -235,6 +251,11 @@ class Spans:
             except Exception as failure:
                 report_failure("end", failure)
 
+    def mark_incomplete(self) -> None:
+        """Something of what is running was not seen."""
+        for trace in list(self.running.values()):
+            trace.complete = False
+
     def _fail(self, span: LiveSpan, exception: BaseException | None) -> None:
         if exception is None:  # the interpreter did not show it (setprofile)
             span.status = Status.ERROR
@@ -250,8 +271,6 @@ class Spans:
 
     def _store(self, step: Step, previous: Any) -> Any:
         """A picture of the shared store now; kept even with inputs off, to tell what changed."""
-        if step.shared is None:
-            return None
         return step.capture.value(step.shared, previous)
 
     # Traces and settings.
@@ -264,9 +283,9 @@ class Spans:
             return None
         if not settings.store:
             config.store = None
-        name = next((s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None) or (
-            named or name
-        )
+        name = next(
+            (s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None
+        ) or (named or name)
         trace = LiveTrace(name, config, settings.sinks or (), Capture(config))
         rate = config.sample_rate
         # The rule of the OpenTelemetry and Langfuse SDKs, so that all keep or drop the same trace.
@@ -323,4 +342,3 @@ def _working_directory() -> str | None:
         return os.path.basename(os.getcwd())
     except OSError:  # deleted beneath us
         return None
-

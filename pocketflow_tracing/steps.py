@@ -21,15 +21,18 @@ class Step:
     """One run of a node, flow or iteration: its span and what its phases need to know."""
 
     __slots__ = (
-        "attempts", "capture", "failed", "items", "iterations", "latest", "max_attempts", "owner", "shared", "span",
-        "store_before", "walk",
+        "activation", "attempts", "capture", "failed", "items", "iterations", "latest", "max_attempts",
+        "owner", "shared", "span", "store_before", "walk",
     )  # fmt: skip
 
-    def __init__(self, span: LiveSpan, owner: object, capture: Capture) -> None:
+    def __init__(self, span: LiveSpan, owner: object, shared: object) -> None:
+        span.step = self
         self.span = span
         self.owner = owner
-        self.capture = capture
-        self.shared: Any = None
+        self.shared = shared
+        self.capture: Capture = span.capture
+        self.activation: Activation | None = None
+        """The frame that opened this step and ends it; None where a frame of its flow's does."""
         self.store_before: Any = None
         """The store as it was before the step."""
         self.latest: Any = None
@@ -114,7 +117,7 @@ class Activation:
 
     __slots__ = (
         "attempt", "before", "call", "failed", "frame", "given", "handled", "item", "machinery", "opaque",
-        "opaque_before", "phase", "phase_before", "step", "thread", "top",
+        "opaque_before", "parent", "phase", "phase_before", "step", "thread", "top",
     )  # fmt: skip
 
     def __init__(self, machinery: Machinery, frame: FrameType, step: Step) -> None:
@@ -139,6 +142,8 @@ class Activation:
         self.attempt = 0
         self.failed: LiveSpan | None = None
         """A failed attempt of which it is not known yet whether the program recovers from it."""
+        self.parent: Any = None
+        """Where the phase belongs whose code this frame runs."""
         self.opaque: Any = None
         """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
         self.opaque_before: Any = None

@@ -21,6 +21,7 @@ from .sinks.memory import MemorySink
 T = TypeVar("T")
 RECENT_TRACES = 100
 
+
 @overload
 def trace_flow(target: T, /) -> T: ...
 @overload
@@ -49,12 +50,13 @@ def trace_flow(target: Any = None, /, **keywords: Any) -> Any:
     settings = settings_of(**keywords)
 
     def decorator(decorated: T) -> T:
-        return decorate(decorated, settings)
+        traced: T = decorate(decorated, settings)
+        return traced
 
     return decorator if target is None else decorator(target)
 
 
-class tracing:  # noqa: N801 - used like a function
+class tracing:
     """Trace the flows that run in a `with` or `async with` block, their classes untouched.
 
     `scope="context"` means this thread or task and what inherits its context, `"process"` every
@@ -138,14 +140,16 @@ class tracing:  # noqa: N801 - used like a function
         delivery.flush()
         if self._memory is not None:
             return list(self._memory.traces)
-        return delivery.load([trace_hex(trace_id) for trace_id in self._recent], resolve(self._settings.config))
+        return delivery.load(
+            [trace_hex(trace_id) for trace_id in self._recent], resolve(self._settings.config)
+        )
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until all that was traced is written; returns how many records are still waiting."""
         return flush(timeout)
 
 
-class span:  # noqa: N801 - used like a function
+class span:
     """A step of your own in the trace: `with span("load documents"):`, also `async with`.
 
     At the top of a scope it is the root of a trace, and the flows run inside it are its children.
@@ -273,7 +277,7 @@ def current_trace() -> CurrentTrace:
 
 
 def flush(timeout: float | None = None) -> int:
-    """Wait until all that was traced is written, for `timeout` seconds at most; returns how many records are left."""
+    """Wait up to `timeout` seconds until what was traced is written; returns how many records are left."""
     return delivery.flush(timeout)
 
 
@@ -287,7 +291,7 @@ def settings_of(
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
 ) -> Settings:
-    """The keywords that `trace_flow` and `tracing` share, checked; raises TracingError, naming the one that is wrong."""
+    """The keywords that `trace_flow` and `tracing` share; raises TracingError, naming the bad one."""
     if config is not None and not isinstance(config, TracingConfig):
         raise TracingError(f"config must be a TracingConfig; it is {type(config).__name__}")
     texts = {"flow_name": flow_name, "session_id": session_id, "user_id": user_id, "variant": variant}

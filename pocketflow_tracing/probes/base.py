@@ -8,6 +8,8 @@ from typing import Protocol
 from ..anatomy import Call, Machinery
 from ..errors import report_failure
 
+RECORDER = "the recorder"
+
 
 class Listener(Protocol):
     """Who is told; in this package, the recorder. No `Exception` it raises reaches the program."""
@@ -18,7 +20,7 @@ class Listener(Protocol):
     def calling(
         self, piece: Machinery, frame: FrameType, call: Call, code: CodeType | None, argument: object
     ) -> None:
-        """`frame` makes `call` and so enters `code`, if Python; `argument` is the first one where it is known."""
+        """`frame` makes `call` and so enters `code`, if Python; `argument` is the first, if known."""
 
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item."""
@@ -35,8 +37,8 @@ class Listener(Protocol):
     def callee_raised(self, frame: FrameType, exception: BaseException | None) -> None:
         """What `frame` called raised."""
 
-    def failed(self) -> None:
-        """One of these calls failed: what is known of the frames under way is worth nothing."""
+    def failed(self, *, is_ours: bool) -> None:
+        """One of these calls was cut short, by a bug of ours or for want of stack or memory."""
 
 
 class Probe(Protocol):
@@ -58,10 +60,16 @@ class Probe(Protocol):
         """Whether events still arrive: another tool may have taken our place."""
 
 
-def callback_failed(listener: Listener, where: str, failure: Exception) -> None:
-    """Tell once that a callback failed, and let the listener begin anew."""
-    report_failure(where, failure)
+def callback_failed(listener: Listener, failure: Exception) -> None:
+    """Tell once that a callback failed, and let the listener begin anew.
+
+    Near the recursion limit, or out of memory, a callback may well fail: what it would have said
+    is missing, and nothing more.
+    """
     try:
-        listener.failed()
-    except Exception as second:
-        report_failure(where, second)
+        is_ours = not isinstance(failure, (RecursionError, MemoryError))
+        if is_ours:
+            report_failure(RECORDER, failure)
+        listener.failed(is_ours=is_ours)
+    except RecursionError:
+        pass

@@ -57,7 +57,9 @@ class MonitoringProbe:
                 monitoring.set_events(tool, monitoring.events.PY_UNWIND)
             self.watch(list(self._machinery.values()))
             return True
-        tell_once("no-tool-id", "[TRACING] all monitoring tool ids are taken by other tools; nothing is traced")
+        tell_once(
+            "no-tool-id", "[TRACING] all monitoring tool ids are taken by other tools; nothing is traced"
+        )
         return False
 
     def join(self, *, every_thread: bool) -> None:
@@ -114,7 +116,7 @@ class MonitoringProbe:
         try:
             self._listener.started(self._machinery[id(code)], sys._getframe(1))
         except Exception as failure:
-            callback_failed(self._listener, "start", failure)
+            callback_failed(self._listener, failure)
         return None
 
     def _on_call(self, code: CodeType, offset: int, called: object, argument: object) -> object:
@@ -129,7 +131,7 @@ class MonitoringProbe:
                 return None
             self._listener.calling(piece, sys._getframe(1), call, code_of(called), argument)
         except Exception as failure:
-            callback_failed(self._listener, "call", failure)
+            callback_failed(self._listener, failure)
         return None
 
     def _on_line(self, code: CodeType, line: int) -> object:
@@ -139,21 +141,21 @@ class MonitoringProbe:
                 return self._monitoring.DISABLE
             self._listener.moved(piece, sys._getframe(1))
         except Exception as failure:
-            callback_failed(self._listener, "line", failure)
+            callback_failed(self._listener, failure)
         return None
 
     def _on_yield(self, code: CodeType, offset: int, value: object) -> object:
         try:
             self._listener.moved(self._machinery[id(code)], sys._getframe(1))
         except Exception as failure:
-            callback_failed(self._listener, "yield", failure)
+            callback_failed(self._listener, failure)
         return None
 
     def _on_return(self, code: CodeType, offset: int, value: object) -> object:
         try:
             self._listener.returned(self._machinery[id(code)], sys._getframe(1), value)
         except Exception as failure:
-            callback_failed(self._listener, "return", failure)
+            callback_failed(self._listener, failure)
         return None
 
     def _on_unwind(self, code: CodeType, offset: int, exception: BaseException) -> object:
@@ -162,5 +164,5 @@ class MonitoringProbe:
             try:
                 self._listener.raised(piece, sys._getframe(1), exception)
             except Exception as failure:
-                callback_failed(self._listener, "unwind", failure)
+                callback_failed(self._listener, failure)
         return None

@@ -19,7 +19,7 @@ from ..bytecode import ending
 from ..errors import tell_once
 from .base import Listener, callback_failed
 
-Profiler = Callable[[FrameType, str, Any], object]
+Profiler = Callable[[FrameType, Any, Any], object]
 
 
 class ProfileProbe:
@@ -52,7 +52,7 @@ class ProfileProbe:
         if not self._set():
             self._stopped = True
             return False
-        self._previous_hook = threading._profile_hook  # type: ignore[attr-defined]
+        self._previous_hook = threading._profile_hook
         threading.setprofile(self._callback)
         return True
 
@@ -64,7 +64,7 @@ class ProfileProbe:
     def stop(self) -> None:
         """Put back the profile function that was there; other threads do so at their next event."""
         self._stopped = True
-        if threading._profile_hook is self._callback:  # type: ignore[attr-defined]
+        if threading._profile_hook is self._callback:
             threading.setprofile(self._previous_hook)
         self._unset()
         for kept in (self._entered, self._inside, self._seen, self._late):
@@ -84,7 +84,7 @@ class ProfileProbe:
         if previous is not None and not callable(previous):
             tell_once(
                 "foreign-profiler",
-                "[TRACING] a profiler written in C (cProfile?) is on, which this Python cannot share; nothing is traced",
+                "[TRACING] a C profiler (cProfile?) is on, which this Python cannot share; nothing is traced",
             )
             return False
         self._previous[threading.get_ident()] = previous
@@ -110,7 +110,7 @@ class ProfileProbe:
                 if piece is not None:
                     self._on_c_event(piece, frame, event, argument)
         except Exception as failure:
-            callback_failed(self._listener, event, failure)
+            callback_failed(self._listener, failure)
         previous = self._previous.get(threading.get_ident()) if self._previous else None
         if previous is not None:
             previous(frame, event, argument)
@@ -259,4 +259,4 @@ class ProfileProbe:
                 self._inside.pop(id(frame), None)
                 self._listener.callee_raised(frame, exception)
         except Exception as failure:
-            callback_failed(self._listener, "exception", failure)
+            callback_failed(self._listener, failure)

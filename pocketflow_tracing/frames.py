@@ -1,0 +1,118 @@
+"""The frames of machinery that are running, the steps they belong to, and which of them are still alive."""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from types import FrameType
+from typing import Any
+
+from .live import LiveSpan, LiveTrace
+from .model import SpanKind
+from .scopes import here
+from .steps import Activation, Step
+
+_BY_HAND = frozenset({SpanKind.SPAN, SpanKind.FUNCTION, SpanKind.GENERATION})
+_STACK_LIMIT = 10_000
+
+
+class Frames:
+    """What is under way, by frame and by node."""
+
+    def __init__(self) -> None:
+        self.active: dict[int, Activation] = {}
+        """By `id` of the frame."""
+        self.muted: dict[int, tuple[FrameType, Any]] = {}
+        """The frames of runs that are left alone, with what was current before them."""
+        self._steps: dict[int, list[Step]] = {}
+        """The open steps of each node, by `id` of the node, the innermost last."""
+
+    def is_idle(self) -> bool:
+        """Whether no traced code is under way."""
+        return not self.active
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.active.clear()
+        self.muted.clear()
+        self._steps.clear()
+
+    def add_step(self, step: Step) -> None:
+        """A step began."""
+        self._steps.setdefault(id(step.owner), []).append(step)
+
+    def remove_step(self, step: Step) -> None:
+        """A step ended."""
+        steps = self._steps.get(id(step.owner))
+        if steps is None:
+            return
+        if step in steps:
+            steps.remove(step)
+        if not steps:
+            self._steps.pop(id(step.owner), None)
+
+    def step_of(self, owner: object, span: LiveSpan | None) -> Step | None:
+        """The step in which `owner` runs: by context, or, where that was lost, by the node itself."""
+        current = here.get()
+        above = current if type(current) is LiveSpan else span
+        while above is not None:
+            step: Step | None = above.step
+            if step is not None and step.owner is owner:
+                return step
+            above = above.parent
+        steps = self._steps.get(id(owner))
+        return steps[-1] if steps else None
+
+    def is_alive(self, span: LiveSpan, frame: FrameType) -> bool:
+        """Whether the step of `span` can still be under way, seen from `frame`, which says it runs inside.
+
+        An interrupt that lands in the recorder itself can cost us the event that ended it.
+        """
+        activation: Activation | None = None if span.step is None else span.step.activation
+        if activation is None:
+            return True
+        if self.active.get(id(activation.frame)) is not activation:
+            return False
+        if activation.machinery.is_suspendable or activation.thread != get_ident():
+            return True
+        outer: FrameType | None = frame
+        for _ in range(_STACK_LIMIT):
+            if outer is None:
+                return False
+            if outer is activation.frame:
+                return True
+            outer = outer.f_back
+        return True
+
+    def forget(self, trace: LiveTrace) -> None:
+        """Forget the frames of a trace that is over."""
+        for key, activation in list(self.active.items()):
+            if activation.step.span.trace is trace:
+                self.active.pop(key, None)
+                self.remove_step(activation.step)
+
+    def has_gone(self, trace: LiveTrace) -> bool:
+        """Whether nothing that keeps `trace` open can come to an end any more.
+
+        Coroutines, other threads and spans opened by hand may well run on after the trace's root.
+        """
+        if any(span.kind in _BY_HAND for span in list(trace.open.values())):
+            return False
+        alive = _frames_of_this_thread()
+        for activation in list(self.active.values()):
+            if activation.step.span.trace is not trace:
+                continue
+            if activation.machinery.is_suspendable or activation.thread != get_ident():
+                return False
+            if id(activation.frame) in alive:
+                return False
+        return True
+
+
+def _frames_of_this_thread() -> set[int]:
+    frames: set[int] = set()
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        frames.add(id(frame))
+        frame = frame.f_back
+    return frames

@@ -1,0 +1,262 @@
+"""What happens when a frame of machinery begins: a step of its own, or a part of one that runs already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from types import CodeType, FrameType
+from typing import Any, Protocol
+
+from .anatomy import Anatomy, Call, Machinery, Role, class_name, functions_in, read
+from .frames import Frames
+from .live import LiveSpan
+from .model import SpanKind
+from .scopes import Scope, Scopes, Settings, here
+from .spans import Spans
+from .steps import Activation, Step, Walk, keys_for
+
+_ENTRY_DEPTH = 1_000
+
+
+class Watcher(Protocol):
+    """What can be asked to watch more code: the probe in use."""
+
+    def watch(self, pieces: list[Machinery]) -> None:
+        """Report the events of these code objects too."""
+
+
+class Starting:
+    """Opens steps as their frames begin, and finds the steps that other frames work for."""
+
+    def __init__(self, anatomy: Anatomy, scopes: Scopes, spans: Spans, frames: Frames) -> None:
+        self.anatomy = anatomy
+        self.watcher: Watcher | None = None
+        self._scopes = scopes
+        self._spans = spans
+        self._frames = frames
+        self.warned: dict[int, list[str]] = {}
+        """What PocketFlow warned of before a run began, by `id` of the node."""
+        self._wrappers: dict[int, CodeType] = {}
+        """Code that is known to lead to a `_run` that is watched."""
+
+    def by_role(self) -> dict[Role, Callable[[Machinery, FrameType], Activation | None]]:
+        """What to call when a frame of each role begins; gives the frame's activation, if it has one."""
+        return {
+            Role.ENTRY: self._entry_started,
+            Role.RUN: self._run_started,
+            Role.ORCH: self._orch_started,
+            Role.EXEC: self._exec_started,
+            Role.PHASE: self._phase_started,
+        }
+
+    def clear(self) -> None:
+        """Forget what was noted of runs under way."""
+        self.warned.clear()
+        self._wrappers.clear()
+
+    def _entry_started(self, piece: Machinery, frame: FrameType) -> None:
+        span, scopes = self._scopes.locate()
+        if span is None and scopes == [] and not self._runs_inside(frame):
+            self._scopes.note_missed()
+
+    def _runs_inside(self, frame: FrameType) -> bool:
+        """Whether an untraced run is under way further up this stack."""
+        outer = frame.f_back
+        for _ in range(_ENTRY_DEPTH):
+            if outer is None:
+                return False
+            piece = self.anatomy.machinery.get(id(outer.f_code))
+            if piece is not None and piece.role in (Role.ENTRY, Role.RUN):
+                return True
+            outer = outer.f_back
+        return False
+
+    def _locate(self, frame: FrameType) -> tuple[LiveSpan | None, list[Scope] | None]:
+        """Where a run that begins in `frame` belongs; a trace that lost its end is ended first."""
+        span, scopes = self._scopes.locate()
+        while span is not None and not self._frames.is_alive(span, frame):
+            span.trace.complete = False
+            self._frames.forget(span.trace)
+            self._spans.end_trace(span.trace)
+            span, scopes = self._scopes.locate()
+        return span, scopes
+
+    def _run_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        values = frame.f_locals
+        owner = values.get(piece.owner_name)
+        if owner is None:
+            return None
+        span, scopes = self._locate(frame)
+        if scopes is None or (span is None and not scopes):
+            return None
+        step: Step | None = span.step if span is not None else None
+        if step is not None and step.owner is owner and span is step.span and step.walk is None:
+            # `super()._run`, or a function inside of an override.
+            return self._join(piece, frame, step)
+        if not piece.arguments:
+            return None
+        self.watch(self.anatomy.learn(type(owner)))
+        return self._open_run(piece, frame, owner, values.get(piece.arguments[0]), span, scopes)
+
+    def _join(self, piece: Machinery, frame: FrameType, step: Step) -> Activation:
+        activation = self._frames.active[id(frame)] = Activation(piece, frame, step)
+        return activation
+
+    def _open_run(
+        self,
+        piece: Machinery,
+        frame: FrameType,
+        owner: object,
+        shared: object,
+        parent: LiveSpan | None,
+        scopes: list[Scope],
+    ) -> Activation | None:
+        before = here.get()
+        step = self._open_step(owner, shared, parent, scopes)
+        if step is None:
+            self._frames.muted[id(frame)] = (frame, before)
+            here.set(Scope(Settings(), before, muted=True))
+            return None
+        activation = self._join(piece, frame, step)
+        activation.top = step
+        activation.before = before
+        step.activation = activation
+        self._frames.add_step(step)
+        here.set(step.span)
+        return activation
+
+    def _open_step(
+        self, owner: object, shared: object, parent: LiveSpan | None, scopes: list[Scope]
+    ) -> Step | None:
+        """The step of a node or flow that is about to run; None where its run is not to be traced."""
+        kind = SpanKind.FLOW if self.anatomy.is_flow(owner) else SpanKind.NODE
+        name = class_name(type(owner))
+        span = self._spans.open(kind, name, parent, scopes, owner=owner)
+        if span is None:
+            return None
+        above: Step | None = parent.step if parent is not None else None
+        key, visit = name, 1
+        if above is not None and above.walk is not None and parent is above.span:
+            key, visit = above.walk.visit(owner)
+        span.node_key = key
+        attributes: dict[str, Any] = {"visit": visit}
+        span.attributes = attributes
+        warnings = self.warned.pop(id(owner), None)
+        if warnings:
+            attributes["warnings"] = warnings
+        step = Step(span, owner, shared)
+        params = read(owner, "params", None)
+        if type(params) is dict and params:
+            attributes["params"] = step.capture.value(params)
+        self._spans.begin_step(step, above)
+        return step
+
+    def _orch_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        values = frame.f_locals
+        owner = values.get(piece.owner_name)
+        if owner is None or not piece.arguments:
+            return None
+        span, scopes = self._locate(frame)
+        if scopes is None or (span is None and not scopes):
+            return None
+        step = self._frames.step_of(owner, span)
+        if step is not None:
+            activation = self._join(piece, frame, step)
+        else:  # `_orch` called by hand, or by a `run` of the user's own
+            shared = values.get(piece.arguments[0])
+            opened = self._open_run(piece, frame, owner, shared, span, scopes)
+            if opened is None:
+                return None
+            activation = opened
+        params = values.get(piece.arguments[1]) if len(piece.arguments) > 1 else None
+        if (
+            params is not None
+            and activation.step.span.kind is not SpanKind.ITERATION
+            and activation.top is None
+        ):
+            self._open_iteration(activation, params)
+        start = read(owner, "start_node", None)
+        if start is None:  # PocketFlow 0.0.1
+            start = read(owner, "start", None)
+        walking = activation.step
+        walking.walk = Walk(keys_for(walking.span, start, self.anatomy), start)
+        return activation
+
+    def _open_iteration(self, activation: Activation, params: object) -> None:
+        flow = activation.step
+        item = next(flow.iterations)
+        span = self._spans.open(SpanKind.ITERATION, f"{flow.span.name}[{item}]", flow.span, [])
+        if span is None:
+            return
+        span.node_key = flow.span.node_key
+        step = Step(span, flow.owner, flow.shared)
+        span.attributes = {"item": item, "params": step.capture.value(params)}
+        self._spans.begin_step(step, flow)
+        activation.before = here.get()
+        activation.top = activation.step = step
+        step.activation = activation
+        self._frames.add_step(step)
+        here.set(span)
+
+    def _exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        values = frame.f_locals
+        owner = values.get(piece.owner_name)
+        span, scopes = self._scopes.locate()
+        if owner is None or scopes is None:
+            return None
+        step = self._frames.step_of(owner, span)
+        if step is None:
+            return None
+        activation = self._join(piece, frame, step)
+        if piece.is_batch:
+            step.items = count()
+        elif piece.arguments:
+            activation.given = values.get(piece.arguments[0])
+            if piece.own:
+                activation.item = None if step.items is None else next(step.items)
+                limit = read(owner, "max_retries", 1)
+                step.max_attempts = limit if type(limit) is int else 1
+        return activation
+
+    def _phase_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        """The code of a phase runs: a span of its own, unless the call of it was seen already."""
+        values = frame.f_locals
+        owner = values.get(piece.owner_name)
+        span, scopes = self._scopes.locate()
+        if owner is None or scopes is None:
+            return None
+        step = self._frames.step_of(owner, span)
+        if step is None or piece.kind in step.capture.hidden:
+            return None
+        if span is not None and span.kind is piece.kind and span.step is step:
+            return None
+        parent = span if step.span.end else step.span
+        if parent is None:
+            return None
+        activation = self._join(piece, frame, step)
+        activation.parent = parent
+        activation.given = values.get(piece.arguments[0]) if piece.arguments else None
+        return activation
+
+    def meet(self, activation: Activation, frame: FrameType, call: Call, code: CodeType | None) -> None:
+        """A flow is about to run a node: watch its class, or time it here if no code of it can be watched."""
+        if code is not None and (id(code) in self.anatomy.machinery or id(code) in self._wrappers):
+            return
+        node = frame.f_locals.get(call.receiver) if call.receiver else None
+        if node is None:
+            return
+        self.watch(self.anatomy.learn(type(node)))
+        if any(functions_in(read(node, call.name, None), call.name)):
+            if code is not None:
+                self._wrappers[id(code)] = code
+            return
+        flow = activation.step
+        activation.opaque = step = self._open_step(node, flow.shared, flow.span, [])
+        if step is not None:
+            activation.opaque_before = here.get()
+            here.set(step.span)
+
+    def watch(self, pieces: list[Machinery]) -> None:
+        """Have the probe watch what has come to light."""
+        if pieces and self.watcher is not None:
+            self.watcher.watch(pieces)
