@@ -1,0 +1,48 @@
+"""What `import pocketflow_tracing` costs a program that may never trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+LATE = ["langfuse", "opentelemetry", "rich", "click", "sqlite3", "dotenv", "platformdirs"]
+LIMIT_MS = 30
+TIMED = """
+import sys, time
+import pocketflow
+start = time.perf_counter()
+import pocketflow_tracing
+print((time.perf_counter() - start) * 1e3)
+"""
+
+
+def python(source: str, **environment: str) -> str:
+    """What a fresh interpreter prints for `source`."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**kept, **environment},
+    )
+    return done.stdout
+
+
+def test_the_import_loads_nothing_that_can_wait() -> None:
+    """Terminal, command line, database and dotenv come when they are first needed."""
+    source = f"import sys, pocketflow_tracing; print([name for name in {LATE} if name in sys.modules])"
+
+    assert python(source) == "[]\n"
+
+
+def test_the_import_is_quick(tmp_path: Path) -> None:
+    """At most 30 ms over `import pocketflow`, once its bytecode is compiled."""
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+    python(TIMED, **compiled)
+
+    # The best of several: what else the machine does only ever adds.
+    assert min(float(python(TIMED, **compiled)) for _ in range(7)) <= LIMIT_MS
