@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from .anatomy import Anatomy
 from .delivery import delivery
-from .errors import forget_told, log, report_failure
+from .errors import RECORDER, forget_told, log, report_failure
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind
 from .probes import make_probe
@@ -15,6 +18,24 @@ from .probes.base import Probe
 from .recorder import Recorder
 from .scopes import Current, Scope, Scopes, Settings, here
 from .spans import Outlet, Spans
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _guarded(method: Callable[Concatenate[Engine, P], R]) -> Callable[Concatenate[Engine, P], R | None]:
+    """`method`, but a failure of ours costs one line, and the traces under way; then it gives None."""
+
+    @wraps(method)
+    def call(self: Engine, /, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as failure:
+            report_failure(RECORDER, failure)
+            self.spans.abandon()
+            return None
+
+    return call
 
 
 class Engine:
@@ -33,6 +54,7 @@ class Engine:
 
     # Scopes.
 
+    @_guarded
     def enter(
         self, settings: Settings, *, owner: object = None, process: bool = False, announces: bool = False
     ) -> Scope:
@@ -49,6 +71,7 @@ class Engine:
         here.set(scope)
         return scope
 
+    @_guarded
     def mute(self, settings: Settings, owner: object = None) -> Scope | None:
         """A scope in which nothing is traced; None where nothing would be anyway."""
         outer = here.get()
@@ -60,6 +83,7 @@ class Engine:
         here.set(scope)
         return scope
 
+    @_guarded
     def leave(self, scope: Scope) -> None:
         """Close a scope; stops watching if it was the last and nothing traced is under way."""
         scope.is_open = False
@@ -70,9 +94,12 @@ class Engine:
             for kept in (self.scopes.process, self.scopes.announcing):
                 if scope in kept:
                     kept.remove(scope)
-        self._sweep(scope)
-        self.rest()
+        try:
+            self._sweep(scope)
+        finally:
+            self.rest()
 
+    @_guarded
     def rest(self) -> None:
         """Stop watching if no scope is open and no traced code is under way."""
         with self._lock:
@@ -85,11 +112,10 @@ class Engine:
                 recorder.when_idle = self.rest
 
     def _watch(self, *, every_thread: bool) -> None:
-        if self._probe is not None and self._probe.is_watching():
-            self._probe.join(every_thread=every_thread)
+        if self._probe is not None and not self._probe.is_lost():
+            self._probe.join()
             return
-        if self._probe is not None:  # another tool took our place: begin anew
-            self._stop()
+        self._stop()  # another tool took our place, if anything: begin anew
         self._anatomy.refresh()
         recorder = Recorder(self._anatomy, self.scopes, self.spans)
         probe = make_probe(self._anatomy.machinery, recorder)
@@ -102,7 +128,7 @@ class Engine:
         probe, self._probe = self._probe, None
         recorder, self._recorder = self._recorder, None
         if probe is not None:
-            if not probe.is_watching():
+            if probe.is_lost():
                 self._cut_short()
             probe.stop()
         if recorder is not None:
@@ -120,6 +146,7 @@ class Engine:
 
     # Spans of the program's own.
 
+    @_guarded
     def begin(self, kind: SpanKind, name: str, owner: object = None) -> LiveSpan | None:
         """A span under what is current, made current; None outside of any scope."""
         parent, scopes = self.scopes.locate()
@@ -130,18 +157,21 @@ class Engine:
             here.set(span)
         return span
 
+    @_guarded
     def end(self, span: LiveSpan, before: Current, exception: BaseException | None) -> None:
         """End a span that `begin` gave; what was current before is current again."""
         if here.get() is span:
             here.set(before)
         self.spans.end(span, exception)
 
+    @_guarded
     def current(self) -> LiveSpan | None:
         """The innermost open span of this context, None outside of any trace."""
         return self.scopes.locate()[0]
 
     # Ends.
 
+    @_guarded
     def end_all(self) -> None:
         """The process ends: report the traces that are still open, as far as they came."""
         for trace in list(self.spans.running.values()):
@@ -158,7 +188,7 @@ class Engine:
             if self._recorder is not None:
                 self._recorder.forget()
         except Exception as failure:
-            report_failure("fork", failure)
+            report_failure(RECORDER, failure)
 
 
 def _disown(trace: LiveTrace) -> None:

@@ -7,6 +7,9 @@ import os
 
 log = logging.getLogger("pocketflow_tracing")
 
+RECORDER = "the recorder"
+"""Where a failure is said to be that happened on the program's own thread."""
+
 
 class TracingError(Exception):
     """Anything this package raises on purpose."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from .capture import Capture
 from .config import TracingConfig, resolve
-from .errors import log, report_failure
+from .errors import RECORDER, log, report_failure
 from .failures import Failure, status_of
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
@@ -249,7 +249,7 @@ class Spans:
             try:
                 self.end_trace(trace)
             except Exception as failure:
-                report_failure("end", failure)
+                report_failure(RECORDER, failure)
 
     def mark_incomplete(self) -> None:
         """Something of what is running was not seen."""

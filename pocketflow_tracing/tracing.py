@@ -105,7 +105,8 @@ class tracing:
             self._memory = MemorySink(keep=RECENT_TRACES)
             self._settings.sinks = (*(self._settings.sinks or ()), self._memory)
         scope = engine.enter(self._settings, process=self._process, announces=not self._process)
-        scope.on_trace = self._ended
+        if scope is not None:
+            scope.on_trace = self._ended
         self._scopes.append(scope)
         return self
 

@@ -6,9 +6,7 @@ from types import CodeType, FrameType
 from typing import Protocol
 
 from ..anatomy import Call, Machinery
-from ..errors import report_failure
-
-RECORDER = "the recorder"
+from ..errors import RECORDER, report_failure
 
 
 class Listener(Protocol):
@@ -47,8 +45,8 @@ class Probe(Protocol):
     def start(self, *, every_thread: bool) -> bool:
         """Begin to watch; False, told once, where that is not possible."""
 
-    def join(self, *, every_thread: bool) -> None:
-        """Watch in this thread too, or in every one, where that takes a step of its own."""
+    def join(self) -> None:
+        """Watch in this thread too, where that takes a step of its own."""
 
     def stop(self) -> None:
         """Watch no more."""
@@ -56,8 +54,8 @@ class Probe(Protocol):
     def watch(self, pieces: list[Machinery]) -> None:
         """Watch these too, from now on."""
 
-    def is_watching(self) -> bool:
-        """Whether events still arrive: another tool may have taken our place."""
+    def is_lost(self) -> bool:
+        """Whether another tool has taken our place, so that no events arrive any more."""
 
 
 def callback_failed(listener: Listener, failure: Exception) -> None:

@@ -62,7 +62,7 @@ class MonitoringProbe:
         )
         return False
 
-    def join(self, *, every_thread: bool) -> None:
+    def join(self) -> None:
         """Nothing: events arrive from every thread."""
 
     def stop(self) -> None:
@@ -94,9 +94,9 @@ class MonitoringProbe:
             self._monitoring.set_local_events(tool, piece.code, events)
             self._watched[id(piece.code)] = piece.code
 
-    def is_watching(self) -> bool:
-        """Whether the tool id is still ours."""
-        return self._tool is not None and self._monitoring.get_tool(self._tool) == NAME
+    def is_lost(self) -> bool:
+        """Whether the tool id is no longer ours."""
+        return self._tool is None or self._monitoring.get_tool(self._tool) != NAME
 
     def _callbacks(self) -> dict[int, Callable[..., object]]:
         events = self._monitoring.events

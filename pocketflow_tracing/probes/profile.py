@@ -47,16 +47,22 @@ class ProfileProbe:
         self._disarm_callback = self._disarm
 
     def start(self, *, every_thread: bool) -> bool:
-        """Set the profile function; False, told once, where a C profiler such as cProfile is on."""
+        """Set the profile function; False, told once, where a C profiler such as cProfile is on.
+
+        Threads that run already are reached from Python 3.12 on.
+        """
         self._stopped = False
         if not self._set():
             self._stopped = True
             return False
         self._previous_hook = threading._profile_hook
-        threading.setprofile(self._callback)
+        if every_thread and sys.version_info >= (3, 12):
+            threading.setprofile_all_threads(self._callback)
+        else:
+            threading.setprofile(self._callback)
         return True
 
-    def join(self, *, every_thread: bool) -> None:
+    def join(self) -> None:
         """Watch the calling thread too."""
         if sys.getprofile() is not self._callback:
             self._set()
@@ -73,9 +79,9 @@ class ProfileProbe:
     def watch(self, pieces: list[Machinery]) -> None:
         """Nothing: every call is seen, and `machinery` says which ones matter."""
 
-    def is_watching(self) -> bool:
-        """Whether the profile function of this thread is still ours."""
-        return not self._stopped and sys.getprofile() is self._callback
+    def is_lost(self) -> bool:
+        """Whether this thread's profile function was ours and is another one now."""
+        return threading.get_ident() in self._previous and sys.getprofile() is not self._callback
 
     def _set(self) -> bool:
         previous = sys.getprofile()
