@@ -34,7 +34,7 @@ class RunCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the program and its arguments off; click reads what stands before."""
-        own, program = self._divided(args)
+        own, program = self._divided(ctx, args)
         ctx.meta[__name__] = program
         return super().parse_args(ctx, own)
 
@@ -51,7 +51,7 @@ class RunCommand(click.Command):
         assert isinstance(program, Program)
         return program
 
-    def _divided(self, args: list[str]) -> tuple[list[str], Program | None]:
+    def _divided(self, ctx: click.Context, args: list[str]) -> tuple[list[str], Program | None]:
         with_value = {
             name
             for parameter in self.params
@@ -63,7 +63,7 @@ class RunCommand(click.Command):
             word, words = args[position], tuple(args[position:])
             if word[:2] in ("-m", "-c"):
                 if words == (word[:2],):
-                    raise click.UsageError(f"{word} needs {'a module' if word == '-m' else 'code'}")
+                    raise click.UsageError(f"{word} needs {'a module' if word == '-m' else 'code'}", ctx)
                 return args[:position], Program(word[:2], word[2:] or words[1], words)
             if word == "--" and len(words) > 1:
                 return args[:position], Program("", words[1], words)
