@@ -76,27 +76,67 @@ def native_getter(kind: type, attribute: str) -> Getter | None:
     return None
 
 
+_read = object.__getattribute__
+
+
 def dict_getter(kind: type) -> Getter | None:
-    """Reads the `__dict__` of instances of `kind`, past any property of that name."""
-    for base in _mro(kind):
+    """Reads the `__dict__` of instances of `kind`, past any property of that name; None without one.
+
+    Holds on to no class: the descriptor itself would keep its class alive as long as we remember it.
+    """
+    holders = [base for base in _mro(kind) if "__dict__" in _namespace(base)]
+    if not any(_is_stored(_namespace(base)["__dict__"]) for base in holders):
+        return None
+    if _is_stored(_namespace(holders[0])["__dict__"]):
+        return _read_dict
+    return _read_hidden_dict
+
+
+def _is_stored(found: Any) -> bool:
+    return type(found) is GetSetDescriptorType or type(found) is MemberDescriptorType
+
+
+def _read_dict(value: Any) -> Any:
+    return _read(value, "__dict__")
+
+
+def _read_hidden_dict(value: Any) -> Any:
+    """The `__dict__` of an object whose class has something else under that name."""
+    for base in _mro(type(value)):
         found = _namespace(base).get("__dict__")
-        if base is not type and (type(found) is GetSetDescriptorType or type(found) is MemberDescriptorType):
-            getter: Getter = found.__get__
-            return getter
+        if found is not None and _is_stored(found):
+            return found.__get__(value)
     return None
 
 
 def slot_getters(kind: type) -> list[tuple[str, Getter]]:
-    """The named slots of instances of `kind`, those of its furthest base first."""
+    """The named slots of instances of `kind`, those of its furthest base first; holds on to no class."""
     found: dict[str, Getter] = {}
     for base in reversed(_mro(kind)):
         namespace = _namespace(base)
-        if "__slots__" not in namespace:
-            continue
         for name, member in namespace.items():
-            if type(name) is str and type(member) is MemberDescriptorType:
-                found[name] = member.__get__
+            if type(name) is not str:
+                continue
+            if type(member) is MemberDescriptorType and "__slots__" in namespace:
+                found[name] = _stored_slot(name)
+            elif name in found:  # hidden by something of a subclass
+                found[name] = _hidden_slot(name)
     return list(found.items())
+
+
+def _stored_slot(name: str) -> Getter:
+    return lambda value: _read(value, name)
+
+
+def _hidden_slot(name: str) -> Getter:
+    def read(value: Any) -> Any:
+        for base in _mro(type(value)):
+            member = _namespace(base).get(name)
+            if type(member) is MemberDescriptorType:
+                return member.__get__(value)
+        raise AttributeError(name)
+
+    return read
 
 
 def is_live(kind: type) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from .nodes import CUT, ENTRY_COST, HEAD, KEY_COST, LOOKAHEAD, MAX_DEPTH, TEXT, Limits, Mark, Node, inner
 from .shapes import cut, is_plain, leaf_cost, serialized, shape, stub
 
-_MOST_ENTRIES = 2000
+_MOST_ENTRIES = 1200
 """Entries looked at in one value that is over its budget, however big it is."""
 _FEW = 8
 _LOOKAHEAD_IN_ALL = 16 * LOOKAHEAD
@@ -95,7 +95,7 @@ class _Walk:
         nested = inner(node)
         if nested is not None and place.above is not None and _holds_containers(nested):
             # A head of a few complete records says more than many records without content.
-            node = shape(value, max(_FEW, share // 16))
+            node = shape(value, max(_FEW, share // 8))
             nested = inner(node)
         place.holder[place.key] = node
         if type(node) is Mark and (node[0] is HEAD or node[0] is CUT):
@@ -108,13 +108,21 @@ class _Walk:
 
     def _sort_out(self, nested: Any, above: _Place | None) -> list[_Place]:
         """Charge the plain entries of an opened container; the places of those still to open."""
-        pairs = list(nested.items()) if type(nested) is dict else list(enumerate(nested))
         deeper: list[_Place] = []
-        for key, item in pairs:
-            if type(key) is str:
-                self.room -= len(key) + KEY_COST
-            self.room -= ENTRY_COST
-            deeper += self._sort_out_one(nested, key, item, above)
+        named = type(nested) is dict
+        key: Any
+        room = self.room - len(nested) * (ENTRY_COST + KEY_COST if named else ENTRY_COST)
+        for key, item in nested.items() if named else enumerate(nested):
+            if named:
+                room -= len(key)
+            kind = type(item)
+            if kind is str and len(item) <= _SHORT:
+                room -= len(item)
+            elif kind is not int and kind is not float and item is not None:
+                self.room = room
+                deeper += self._sort_out_one(nested, key, item, above)
+                room = self.room
+        self.room = room
         return deeper
 
     def _sort_out_one(self, holder: Any, key: Any, item: Any, above: _Place | None) -> list[_Place]:

@@ -40,6 +40,12 @@ _HARMLESS_ENDINGS = frozenset(
 )
 
 
+_STEMS = (
+    b"passw", b"passphrase", b"pwd", b"secret", b"token", b"key", b"auth", b"credential", b"cookie",
+    b"connectionstring", b"cvv", b"cvc", b"ssn", b"sig",
+)  # fmt: skip
+
+
 def words(name: str) -> list[str]:
     """The words of a name in lower case, from snake_case, kebab-case, camelCase and so on."""
     return [word.lower() for word in _WORD.findall(name[:_MOST_LETTERS])]
@@ -51,9 +57,12 @@ class KeyNames:
     _MOST_REMEMBERED = 4096
 
     def __init__(self, own: Iterable[str] = ()) -> None:
+        own = tuple(own)
         self._own = frozenset(_plain(name) for name in own)
         self._own_words = frozenset(tuple(words(name)) for name in own if words(name))
         self._remembered: dict[str, bool] = {}
+        self.stems = (*_STEMS, *sorted({name.lower().encode("ascii", "replace") for name in own}))
+        """What a text that assigns a value to a secret name contains, in lower case."""
 
     def is_secret(self, name: str) -> bool:
         """Whether what stands under `name` is to be masked."""

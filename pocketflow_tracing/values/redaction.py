@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..model import ErrorInfo
@@ -16,13 +18,10 @@ from .patterns import REDACTED, Find
 if TYPE_CHECKING:
     from ..config import TracingConfig
 
-Finder = Callable[[str, int, int], Iterable[Find]]
-"""Yields where secrets stand between two positions of a text."""
-
 # No single C call gets more than this many characters: a regular expression holds the GIL, and the
 # traced program's other threads wait for it.
-_WINDOW = 16384
-_SHORTEST = 6
+_WINDOW = 57344
+SHORTEST = 6
 _LONGEST_KEY_SHOWN = 1024
 _LONGEST_KEY = _LONGEST_KEY_SHOWN + LOOKAHEAD
 FAILED = "[redacted: masking failed]"
@@ -42,15 +41,8 @@ class Policy:
         self.redact = redact
         self.keys = KeyNames(own_keys)
         self.mask = mask
-        own = [re.compile(pattern) for pattern in own_patterns]
         self._keys_seen: dict[str, str] = {}
-        self._finders: list[Finder] = []
-        if redact:
-            self._finders += [
-                patterns.tokens, patterns.other_tokens, patterns.schemes, patterns.user_info,
-                patterns.pem_keys, patterns.cards, patterns.assigned(self.keys),
-            ]  # fmt: skip
-        self._finders += [_own_finder(pattern) for pattern in own]
+        self.own_patterns = [re.compile(pattern) for pattern in own_patterns]
 
     @classmethod
     def of(cls, config: TracingConfig) -> Policy:
@@ -98,7 +90,7 @@ class Policy:
         masked whole.
         """
         keep = len(text) if keep is None else keep
-        if len(text) < _SHORTEST or not self._finders:
+        if len(text) < SHORTEST and not self.own_patterns:
             return text[:keep], False
         try:
             finds = self._finds(text)
@@ -106,12 +98,37 @@ class Policy:
         except Exception:  # a pattern of the user's, a bug of ours: nothing goes out unseen
             return FAILED, True
 
+    def suspects(self, texts: list[str]) -> list[int]:
+        """Which of many texts hold a secret, found much faster than by asking for each."""
+        if self.own_patterns:
+            return list(range(len(texts)))
+        if not self.redact:
+            return []
+        found: set[int] = set()
+        for first, last in _batches(texts):
+            found.update(self._suspects_among(texts, first, last))
+        return sorted(found)
+
+    def _suspects_among(self, texts: list[str], first: int, last: int) -> Iterator[int]:
+        starts = list(accumulate((len(text) + 1 for text in texts[first:last]), initial=0))
+        joined = "\n".join(texts[first:last])
+        for start, _ in self._finds(joined):
+            yield first + bisect_right(starts, start) - 1
+
     def _finds(self, text: str) -> list[Find]:
         finds: list[Find] = []
-        for start, end in _windows(len(text)):
-            for finder in self._finders:
-                for find in finder(text, start, end):
-                    finds.append(_extended(text, find, end))
+        if self.redact:
+            if "-----BEGIN " in text:
+                finds += patterns.pem_keys(text)
+            for start, end in _windows(len(text)):
+                piece = text[start:end] if end - start < len(text) else text
+                for first, last in patterns.finds(piece, self.keys):
+                    finds.append(_extended(text, (start + first, start + last), end))
+        for pattern in self.own_patterns:
+            for start, end in _windows(len(text)):
+                for match in pattern.finditer(text, start, end):
+                    if match.end() > match.start():
+                        finds.append(_extended(text, match.span(), end))
         return finds
 
     def mask_error(self, error: ErrorInfo) -> ErrorInfo:
@@ -126,13 +143,16 @@ class Policy:
         )
 
 
-def _own_finder(pattern: re.Pattern[str]) -> Finder:
-    def find(text: str, start: int, end: int) -> Iterator[Find]:
-        for match in pattern.finditer(text, start, end):
-            if match.end() > match.start():
-                yield match.span()
-
-    return find
+def _batches(texts: list[str]) -> Iterator[Find]:
+    """Ranges of texts that are together as long as one piece, or a single text that is longer."""
+    first = length = 0
+    for index, text in enumerate(texts):
+        if length + len(text) > _WINDOW and index > first:
+            yield first, index
+            first, length = index, 0
+        length += len(text) + 1
+    if first < len(texts):
+        yield first, len(texts)
 
 
 def _windows(length: int) -> Iterator[Find]:

@@ -17,7 +17,6 @@ from .nodes import (
     FLOAT_COST,
     HEAD,
     ITEMS,
-    KEY_COST,
     MAX_DEPTH,
     TEXT,
     TRUE,
@@ -50,85 +49,53 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
             if previous is not None and previous.root is value:
                 return previous
             return Snapshot(value, len(value) + _BASE_COST, limits)
+        if previous is not None and previous.parts is not None and kind is dict:
+            if previous.limits is not limits and previous.limits != limits:
+                previous = None
+            elif _same_dict(value, previous.root, limits):
+                return previous
         return _capture(value, limits, previous)
-    except Exception as failure:  # a RecursionError near the user's own limit, a MemoryError, a bug
-        if not isinstance(failure, (RecursionError, MemoryError)):
+    except RuntimeError as failure:  # a RecursionError near the user's own limit, or a container in motion
+        if not isinstance(failure, RecursionError):
+            return _capture_in_motion(value, limits)
+        return _nothing(limits)
+    except Exception as failure:
+        if not isinstance(failure, MemoryError):
             report_failure("values.snapshot", failure)
-        return Snapshot(Mark((TEXT, "<not captured>")), _BASE_COST, limits, whole=False)
+        return _nothing(limits)
+
+
+def _nothing(limits: Limits) -> Snapshot:
+    return Snapshot(Mark((TEXT, "<not captured>")), _BASE_COST, limits, whole=False)
 
 
 def _capture(value: Any, limits: Limits, previous: Snapshot | None) -> Snapshot:
+    try:
+        if type(value) is dict and not limits.serializers:
+            return _store(value, limits, previous)
+        node, room = _whole(value, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)
+        return Snapshot(node, limits.max_bytes - room + _BASE_COST, limits)
+    except _TooMuch:
+        node, size, whole = heads(value, limits)
+        return Snapshot(node, size + _BASE_COST, limits, whole)
+
+
+def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
+    """A capture of what another thread changes meanwhile, tried again until a walk gets through."""
     for _ in range(_ATTEMPTS):
         try:
-            if type(value) is dict and not limits.serializers:
-                if previous is not None and previous.limits is not limits and previous.limits != limits:
-                    previous = None
-                if previous is not None and _unchanged(value, previous):
-                    return previous
-                return _store(value, limits, previous)
-            node, room = _whole(value, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)
-            return Snapshot(node, limits.max_bytes - room + _BASE_COST, limits)
-        except _TooMuch:
+            return _capture(value, limits, None)
+        except RecursionError:
             break
-        except RuntimeError:  # another thread changed the size of what was being walked
+        except RuntimeError:
             continue
-    node, size, whole = heads(value, limits)
-    return Snapshot(node, size + _BASE_COST, limits, whole)
-
-
-def _unchanged(value: dict[Any, Any], previous: Snapshot) -> bool:
-    """Whether a fresh capture of `value` would equal `previous`, which is whole."""
-    known = previous.root
-    if previous.parts is None or len(value) != len(known):
-        return False
-    limits = previous.limits
-    for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
-        if item is old and key is old_key:
-            continue
-        if type(key) is not str or key != old_key or not _same(item, old, limits):
-            return False
-    return True
-
-
-def _same(item: Any, old: Node, limits: Limits) -> bool:
-    """Whether `item` still is what the node `old` says; costs no more than `old` is big."""
-    kind = type(item)
-    if kind is str or kind is int or kind is float:
-        return type(old) is kind and bool(item == old)
-    if kind is dict and type(old) is dict:
-        return _same_dict(item, old, limits)
-    if kind is list and type(old) is list:
-        return _same_list(item, old, limits)
-    if item is None or type(old) is not Mark:
-        return item is old
-    if kind is bool:
-        return old is (TRUE if item else FALSE)
-    if kind is tuple and old[0] is ITEMS and old[1] == "tuple":
-        return _same_list(item, old[2], limits)
     try:
-        return bool(_whole(item, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)[0] == old)
-    except _TooMuch:
-        return False
-
-
-def _same_dict(item: dict[Any, Any], old: dict[str, Node], limits: Limits) -> bool:
-    if len(item) != len(old):
-        return False
-    for (key, entry), (old_key, old_entry) in zip(item.items(), old.items()):  # noqa: B905
-        if entry is old_entry and key is old_key:
-            continue
-        if type(key) is not str or key != old_key or not _same(entry, old_entry, limits):
-            return False
-    return True
-
-
-def _same_list(item: Any, old: list[Node], limits: Limits) -> bool:
-    if len(item) != len(old):
-        return False
-    for entry, old_entry in zip(item, old):  # noqa: B905
-        if entry is not old_entry and not _same(entry, old_entry, limits):
-            return False
-    return True
+        # This walk copies each container in one step, so that it has no iterator to lose.
+        node, size, whole = heads(value, limits)
+        return Snapshot(node, size + _BASE_COST, limits, whole)
+    except Exception as failure:
+        report_failure("values.snapshot", failure)
+        return _nothing(limits)
 
 
 def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
@@ -141,7 +108,7 @@ def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> 
     depth = min(limits.max_depth, MAX_DEPTH)
     target: dict[str, Node] = {}
     parts: dict[str, int] = {}
-    if len(value) * (KEY_COST + ENTRY_COST) > room:
+    if len(value) * 8 > room or depth <= 0:  # KEY_COST + ENTRY_COST
         raise _TooMuch
     for key, item in value.items():
         if type(key) is not str:
@@ -154,15 +121,18 @@ def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> 
             room -= len(item)
         elif kind is int or item is None:
             target[key] = item
+        elif key in known_parts and _same(item, known[key], limits):
+            target[key] = known[key]
+            parts[key] = cost = known_parts[key]
+            room -= cost
         else:
-            if key in known_parts and _same(item, known[key], limits):
-                target[key] = known[key]
-                parts[key] = cost = known_parts[key]
-                room -= cost
+            before = room
+            if kind is list:
+                target[key] = copied = item[: room // ENTRY_COST + 1] if room > 0 else []
+                room = _fill_list(copied, room, depth - 1, limits)
             else:
-                target[key], left = _whole(item, room, depth - 1, limits)
-                parts[key] = room - left
-                room = left
+                target[key], room = _whole(item, room, depth - 1, limits)
+            parts[key] = before - room
     if room < 0:
         raise _TooMuch
     return Snapshot(target, limits.max_bytes - room + _BASE_COST, limits, True, parts)
@@ -179,9 +149,7 @@ def _whole(item: Any, room: int, depth: int, limits: Limits) -> tuple[Node, int]
         if left >= 0:
             return target, left
     elif kind is list:
-        if len(item) * ENTRY_COST > room:
-            raise _TooMuch
-        copied = item.copy()
+        copied = item[: room // ENTRY_COST + 1] if room > 0 else []
         return copied, _fill_list(copied, room, depth, limits)
     node = shape(item, max(0, room) // ENTRY_COST if kind is not str else max(0, room))
     entries = inner(node)
@@ -206,7 +174,7 @@ def _is_cut(node: Node) -> bool:
 
 def _fill_dict(source: dict[Any, Any], target: dict[str, Node], room: int, depth: int, limits: Limits) -> int:
     """Put the nodes of the entries of `source` into `target`; the room left, or -1 where a key is no str."""
-    if len(source) * (KEY_COST + ENTRY_COST) > room or depth <= 0:
+    if len(source) * 8 > room or depth <= 0:  # KEY_COST + ENTRY_COST
         raise _TooMuch
     room -= ENTRY_COST
     for key, item in source.items():
@@ -224,6 +192,9 @@ def _fill_dict(source: dict[Any, Any], target: dict[str, Node], room: int, depth
             room -= 4  # FLOAT_COST - ENTRY_COST
         elif kind is bool:
             target[key] = TRUE if item else FALSE
+        elif kind is list:
+            target[key] = copied = item[: room // ENTRY_COST + 1] if room > 0 else []
+            room = _fill_list(copied, room, depth - 1, limits)
         else:
             target[key], room = _whole(item, room, depth - 1, limits)
     if room < 0:
@@ -247,8 +218,78 @@ def _fill_list(target: list[Any], room: int, depth: int, limits: Limits) -> int:
             room -= FLOAT_COST - ENTRY_COST
         elif kind is bool:
             target[index] = TRUE if item else FALSE
+        elif kind is dict:
+            fresh: dict[str, Node] = {}
+            left = _fill_dict(item, fresh, room, depth - 1, limits)
+            if left < 0:
+                target[index], room = _whole(item, room, depth - 1, limits)
+            else:
+                target[index] = fresh
+                room = left
         else:
             target[index], room = _whole(item, room, depth - 1, limits)
     if room < 0:
         raise _TooMuch
     return room
+
+
+# The two below decide whether a capture can be taken over. They look at identity first: what a
+# program left alone is the same object, and asking for that costs less than any copy.
+
+
+def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
+    if len(value) != len(known):
+        return False
+    for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
+        if item is old and key is old_key:
+            continue
+        if key is not old_key and (type(key) is not str or key != old_key):
+            return False
+        kind = type(item)
+        if kind is list:
+            if type(old) is not list or not _same_list(item, old, limits):
+                return False
+        elif kind is dict:
+            if type(old) is not dict or not _same_dict(item, old, limits):
+                return False
+        elif kind is bool:
+            if old is not (TRUE if item else FALSE):
+                return False
+        elif not _same(item, old, limits):
+            return False
+    return True
+
+
+def _same_list(value: Any, known: list[Node], limits: Limits) -> bool:
+    if len(value) != len(known):
+        return False
+    for item, old in zip(value, known):  # noqa: B905
+        if item is old:
+            continue
+        if type(item) is dict:
+            if type(old) is not dict or not _same_dict(item, old, limits):
+                return False
+        elif not _same(item, old, limits):
+            return False
+    return True
+
+
+def _same(item: Any, old: Node, limits: Limits) -> bool:
+    """Whether `item` still is what the node `old` says; costs no more than `old` is big."""
+    kind = type(item)
+    if kind is str or kind is int or kind is float:
+        return type(old) is kind and bool(item == old)
+    if kind is dict and type(old) is dict:
+        return _same_dict(item, old, limits)
+    if kind is list and type(old) is list:
+        return _same_list(item, old, limits)
+    if item is None or type(old) is not Mark:
+        return item is old
+    if kind is bool:
+        return old is (TRUE if item else FALSE)
+    if kind is tuple and old[0] is ITEMS and old[1] == "tuple":
+        return _same_list(item, old[2], limits)
+    try:
+        return bool(_whole(item, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)[0] == old)
+    except _TooMuch:
+        return False
