@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 log = logging.getLogger("pocketflow_tracing")
 
@@ -63,21 +62,15 @@ def tell_failure(where: str, failure: BaseException) -> None:
     log.debug("internal failure in %s", where, exc_info=failure)
 
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-
-
 def _is_the_programs(failure: BaseException) -> bool:
-    """Whether the code of ours that failed was interrupted by code that it never calls."""
+    """Whether a signal handler raised `failure`: those are given the frame that they interrupt."""
     trace = failure.__traceback__
-    was_ours = False
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file.startswith(_OURS):
-            was_ours = True
-        elif was_ours:
-            return not file.startswith((_LIBRARY, "<")) or "site-packages" in file
+    while trace is not None and trace.tb_next is not None:
+        interrupted = trace.tb_frame
         trace = trace.tb_next
+        for value in trace.tb_frame.f_locals.values():
+            if value is interrupted or (type(value) is tuple and any(part is interrupted for part in value)):
+                return True
     return False
 
 

@@ -117,9 +117,8 @@ class Recorder:
     def sweep(self, trace: LiveTrace) -> None:
         """End `trace` if nothing can end what is open in it: an interrupt hit the recorder itself."""
         if self._frames.has_gone(trace):
-            trace.complete = False
             self._frames.forget(trace)
-            self._spans.end_trace(trace)
+            self._spans.close_orphans(trace)
 
     def is_idle(self) -> bool:
         """Whether no traced code is under way."""

@@ -222,6 +222,20 @@ class Spans:
         if root is not None and root.end and not trace.open:
             self.end_trace(trace)
 
+    def close_orphans(self, trace: LiveTrace) -> None:
+        """End the spans of `trace` that nothing will end any more, and the trace with them.
+
+        What kept us from seeing their end was raised in a callback of ours, and so ended them too.
+        """
+        trace.complete = False
+        root = trace.root
+        now = clock()
+        for span in reversed(list(trace.open.values())):
+            span.end = root.end if root is not None and root.end else now
+            span.status = Status.ERROR
+            self.emit(span)
+        self.end_trace(trace)
+
     def end_trace(self, trace: LiveTrace) -> None:
         """Report the end of a trace, once; spans still open keep `unset` and make it incomplete."""
         self.running.pop(trace.id, None)

@@ -75,9 +75,8 @@ class Starting:
         """Where a run that begins in `frame` belongs; a trace that lost its end is ended first."""
         span, scopes = self._scopes.locate()
         while span is not None and not self._frames.is_alive(span, frame):
-            span.trace.complete = False
             self._frames.forget(span.trace)
-            self._spans.end_trace(span.trace)
+            self._spans.close_orphans(span.trace)
             span, scopes = self._scopes.locate()
         return span, scopes
 
@@ -136,7 +135,8 @@ class Starting:
             return None
         above: Step | None = parent.step if parent is not None else None
         key, visit = name, 1
-        if above is not None and above.walk is not None and parent is above.span:
+        # A run by hand that outlived its phase stands beneath the flow, yet is no step of it.
+        if above is not None and above.walk is not None and here.get() is above.span:
             key, visit = above.walk.visit(owner)
         span.node_key = key
         attributes: dict[str, Any] = {"visit": visit}

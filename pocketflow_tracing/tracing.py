@@ -20,6 +20,8 @@ from .sinks.memory import MemorySink
 
 T = TypeVar("T")
 RECENT_TRACES = 100
+RECENT_SPANS = 10_000
+"""How many spans of each of them are held in memory, where no store keeps them."""
 
 
 @overload
@@ -102,7 +104,7 @@ class tracing:
             self._scopes.append(engine.mute(self._settings))
             return self
         if self._memory is None and (config.store is None or not self._settings.store):
-            self._memory = MemorySink(keep=RECENT_TRACES)
+            self._memory = MemorySink(keep=RECENT_TRACES, max_spans=RECENT_SPANS)
             self._settings.sinks = (*(self._settings.sinks or ()), self._memory)
         scope = engine.enter(self._settings, process=self._process, announces=not self._process)
         if scope is not None:
