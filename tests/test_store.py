@@ -279,7 +279,8 @@ def test_undelivered_traces_go_last_and_are_counted(store: Store) -> None:
     for number in (1, 2, 3):
         store._call(
             lambda found, number=number: found.execute(
-                "INSERT INTO outbox (destination, trace, span_id) SELECT 1, number, '' FROM traces WHERE name = ?",
+                "INSERT INTO outbox (destination, trace, span_id) "
+                "SELECT 1, number, '' FROM traces WHERE name = ?",
                 (f"Flow {number}",),
             )
         )
@@ -591,7 +592,7 @@ def test_a_lock_held_by_another_process_is_told_as_such(path: Path) -> None:
     kept(path, made_trace(1))
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    store = Store(path)
+    store = Store(path, patience=0.1)
     assert len(store.traces()) == 1
     with pytest.raises(StoreLocked, match=f"the trace store {path} is locked by another process"):
         store.end(made_trace(2))
@@ -641,9 +642,8 @@ def test_eight_processes_write_at_once_and_nothing_is_lost(path: Path) -> None:
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
-    for child in children:
-        out, err = child.communicate(timeout=120)
-        assert (child.returncode, out, err) == (0, "", "")
+    ended = [(*child.communicate(timeout=120), child.returncode) for child in children]
+    assert ended == [("", "", 0)] * 8, "\n".join(err for _, err, _ in ended)
 
     store = Store(path)
     traces = store.traces(limit=1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import report_failure
+from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace, clock, finished, header, trace_hex
 from ..model import Span, Status, Trace
 from ..values import Policy
@@ -42,13 +42,13 @@ class Followed:
         try:
             return finished(live, self._policy)
         except Exception as failure:
-            report_failure("masking", failure)
+            tell_failure("masking", failure)
         try:
             drop_values(live)
             live.attributes = {"values_dropped": True}
             return finished(live, self._policy)
         except Exception as failure:
-            report_failure("the worker", failure)
+            tell_failure("the worker", failure)
             self.lost(1)
             return None
 
@@ -57,7 +57,7 @@ class Followed:
         try:
             return header(self.live, self._policy)
         except Exception as failure:
-            report_failure("the header of a trace", failure)
+            tell_failure("the header of a trace", failure)
         live = self.live
         return Trace(
             id=trace_hex(live.id),
@@ -76,6 +76,7 @@ class Followed:
         self.live.dropped_spans += spans
         self.live.complete = False
         self.touched = True
+        self._written_open.clear()  # may have been among them
 
     def add_ended(self, span: Span, live: LiveSpan) -> None:
         """Put a span that ended into the next batch."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 32 * 1024 * 1024
 """What is kept in memory at most; then the oldest ended traces go."""
+PATIENCE_SECONDS = 0.5
+"""How long the worker waits for other processes that write, before it goes on with memory."""
 RETRY_SECONDS = 30.0
 """How long a file that could not be written is left alone."""
 LOCKED_RETRY_SECONDS = 0.5
@@ -49,7 +52,9 @@ class Keeper:
         self.batch = Batch()
         self.waiting = 0
         """How many spans are in memory and not in the file."""
-        self._file = Store(path, max_bytes=config.store_max_bytes, max_days=config.store_max_days)
+        self._file = Store(
+            path, max_bytes=config.store_max_bytes, max_days=config.store_max_days, patience=PATIENCE_SECONDS
+        )
         self._memory: Store | None = None
         self._locked = False
         self._diverted_at = 0.0
@@ -67,20 +72,22 @@ class Keeper:
         """Whether another process keeps the file to itself, so that it is worth trying again soon."""
         return self._memory is not None and self._locked
 
-    def save(self, *, renew: bool = False) -> list[SpanRow]:
-        """Write the batch, which is empty then; the spans that were lost for want of memory.
+    def save(self, *, renew: bool = False) -> Counter[str]:
+        """Write the batch, which is empty then; how many spans of which trace were lost.
+
+        That happens only when neither the file nor memory has room.
 
         With `renew`, a sign of life is written in any case.
         """
         self.retry()
         if not (self.batch.traces or self.batch.spans or renew):
-            return []
+            return Counter()
         batch, self.batch = self.batch, Batch()
         if self._memory is None:
             try:
                 self._write(batch)
                 self._unpruned_bytes += batch.bytes
-                return []
+                return Counter()
             except StoreError as failure:
                 self._divert(failure)
         return self._remember(batch)
@@ -168,15 +175,22 @@ class Keeper:
         """Say once that traces are in memory only, and why."""
         tell_once(f"store:{self.path}", f"[TRACING] {failure}; traces stay in memory while this lasts")
 
-    def _remember(self, batch: Batch) -> list[SpanRow]:
+    def _remember(self, batch: Batch) -> Counter[str]:
+        from ..store.rows import with_losses
+
         memory = self._memory
         assert memory is not None
         try:
             memory.limit(MEMORY_BYTES + MEMORY_BYTES // 4)
+            memory.prune()
             memory.save(batch.traces.values(), batch.spans)
             self.waiting += len(batch.spans)
-            memory.prune()
+            return Counter()
         except StoreError as failure:
             log.debug("no memory left for traces: %s", failure)
-            return batch.spans
-        return []
+        lost = Counter(span.trace_id for span in batch.spans if span.end_ns is not None)
+        try:
+            memory.save([with_losses(row, lost[row.id]) for row in batch.traces.values()], ())
+        except StoreError as failure:
+            log.debug("no memory left for headers: %s", failure)
+        return lost

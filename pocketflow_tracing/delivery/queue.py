@@ -94,7 +94,8 @@ class Queue:
             if has_values(span):
                 drop_values(span)
             size = SPAN_BYTES
-        if self.filled + size > limit and not self._wait_for_room(size, limit):
+        is_root = span.parent is None  # one for each run: that much room there is
+        if self.filled + size > limit and not is_root and not self._wait_for_room(size, limit):
             return 0
         return size
 

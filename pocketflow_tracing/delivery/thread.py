@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..errors import report_failure, tell_once
+from ..errors import tell_failure, tell_once
 from ..live import LiveTrace
 from ..model import Trace
 from .bell import Bell
@@ -140,7 +140,7 @@ class Delivery(Queue):
             try:
                 pause = self._worker.turn()
             except BaseException as failure:
-                report_failure("the worker", failure)
+                tell_failure("the worker", failure)
                 pause = 1.0
         self._end_thread()
 
@@ -163,7 +163,7 @@ class Delivery(Queue):
             else:
                 self._worker.finish(self._finish_until)
         except BaseException as failure:
-            report_failure("the worker", failure)
+            tell_failure("the worker", failure)
         self.worker_thread = None
         self._thread = None
         if self._finish_until is None:
@@ -181,7 +181,7 @@ class Delivery(Queue):
         try:
             self._worker.work_until(time.monotonic() + self._exit_seconds)
         except Exception as failure:
-            report_failure("the worker", failure)
+            tell_failure("the worker", failure)
         finally:
             self._may_work.append(True)
 
@@ -212,7 +212,7 @@ class Delivery(Queue):
             try:
                 self.before_exit()
             except Exception as failure:
-                report_failure("the end of the process", failure)
+                tell_failure("the end of the process", failure)
         # Here and not on the worker's thread, which may be held up in a sink.
         if not self._worker.write_all(deadline):
             tell_once(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import report_failure
+from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace
 from ..sinks.base import Sink
 from .bell import Bell
@@ -147,7 +147,7 @@ class Worker:
             try:
                 self._act[what](subject)
             except BaseException as failure:
-                report_failure("the worker", failure)
+                tell_failure("the worker", failure)
             queue.taken(size)
             if time.monotonic() > until:
                 return False
@@ -193,8 +193,8 @@ class Worker:
         self._save_within(GATHER_SECONDS)
 
     def _flushed(self, ticket: Ticket) -> None:
-        self._save(retry=True)
         self._notes.append((self._finish_flush, ticket, "flush"))
+        self._save(retry=True)
 
     # The store.
 
@@ -214,17 +214,14 @@ class Worker:
         if renew:
             self._renew_at = now + RENEW_SECONDS
         for keeper in self._keepers.values():
-            for row in keeper.save(renew=renew):
-                self._lost(row.trace_id)
+            for trace_id, lost in keeper.save(renew=renew).items():
+                running = self._traces.get(int(trace_id, 16))
+                if running is not None:
+                    running.lost(lost)
             if retry:
                 keeper.retry(now=True)
             if keeper.is_locked_out:
                 self._save_within(LOCKED_RETRY_SECONDS)
-
-    def _lost(self, trace_id: str) -> None:
-        followed = self._traces.get(int(trace_id, 16))
-        if followed is not None:
-            followed.lost(1)
 
     def _pause(self, busy: bool) -> float | None:
         """How long there is nothing to do."""
@@ -256,7 +253,7 @@ class Worker:
             try:
                 told(subject)
             except BaseException as failure:
-                report_failure(name, failure)
+                tell_failure(name, failure)
 
     def _finish_flush(self, ticket: Ticket) -> None:
         try:
@@ -272,7 +269,7 @@ class Worker:
             try:
                 held += sink.flush(max(0.0, deadline - time.monotonic())) is False
             except BaseException as failure:
-                report_failure(_name(sink), failure)
+                tell_failure(_name(sink), failure)
                 held += 1
         return held
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import sqlite3
 
 MEMORY = ":memory:"
-BUSY_SECONDS = 0.5
-"""How long one statement waits for a lock that another process holds."""
 SETUP_SECONDS = 5.0
 """How long opening waits in all: several processes may set up the same file at the same time."""
 COMPANIONS = ("-wal", "-shm", "-journal")
@@ -56,21 +55,22 @@ def explained(path: str) -> Iterator[None]:
         raise told(path, failure) from failure
 
 
-def connect(path: str, *, create: bool) -> sqlite3.Connection:
+def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
     """An open connection to the store at `path`, its schema up to date.
 
-    Without `create` the file must exist. A file that cannot be written is opened for reading.
+    Without `create` the file must exist. A file that cannot be written is opened for reading. One
+    statement waits for at most `patience` seconds for a lock that another process holds.
     """
     with explained(path):
         if path == MEMORY:
-            return _open(path)
+            return _open(path, patience)
         if create:
             make_file(Path(path))
         check_file(Path(path))
-        deadline = time.monotonic() + SETUP_SECONDS
+        deadline = time.monotonic() + min(SETUP_SECONDS, 4 * patience)
         while True:
             try:
-                return _open(path)
+                return _open(path, patience)
             except StoreLocked:
                 # Switching to WAL does not wait for a lock by itself.
                 if time.monotonic() > deadline:
@@ -78,11 +78,11 @@ def connect(path: str, *, create: bool) -> sqlite3.Connection:
                 time.sleep(0.01)
 
 
-def _open(path: str) -> sqlite3.Connection:
+def _open(path: str, patience: float) -> sqlite3.Connection:
     import sqlite3
 
     # Threads take turns with it under the store's lock; transactions are begun by hand.
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         with explained(path):
             _prepare(connection, path)
@@ -95,8 +95,11 @@ def _open(path: str) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
     import sqlite3
 
-    found = schema.version_of(connection)
-    if schema.is_foreign(connection):
+    # One moment for both questions: another process may be making the tables right now.
+    connection.execute("BEGIN")
+    found, foreign = schema.version_of(connection), schema.is_foreign(connection)
+    connection.rollback()
+    if foreign:
         raise StoreError(f"{path} is a database of another program; name another file for the trace store")
     if found > len(schema.MIGRATIONS):
         raise StoreError(
@@ -120,8 +123,9 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
 
 def make_file(path: Path) -> None:
     """Create an empty file that only we can read, in a folder that only we can enter."""
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.exists() and not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         # Never through a link: O_EXCL refuses one, also one that leads nowhere.
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -201,7 +205,7 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + BUSY_SECONDS
+        deadline = time.monotonic() + 1
         while time.monotonic() < deadline:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -25,7 +25,7 @@ FROM traces t JOIN writers w ON w.number = t.writer
 
 def days_ago(days: float) -> int:
     """Nanoseconds since the epoch at the moment `days` days before now."""
-    return max(0, time.time_ns() - int(days * DAY_NS))
+    return int(max(0.0, time.time_ns() - days * DAY_NS))
 
 
 def expired(connection: sqlite3.Connection, max_days: float) -> list[int]:
@@ -96,5 +96,10 @@ def give_back(connection: sqlite3.Connection) -> None:
 
 
 def empty_log(connection: sqlite3.Connection) -> None:
-    """Move what the write-ahead log holds into the file, as far as readers allow."""
+    """Move what the write-ahead log holds into the file, as far as readers allow without delay."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        return
+    patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout = 50").fetchall()
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {patience}").fetchall()

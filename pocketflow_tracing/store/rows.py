@@ -110,6 +110,14 @@ def _body(span: Span) -> str:
     return to_json(form) if form else "{}"
 
 
+def with_losses(row: TraceRow, lost: int) -> TraceRow:
+    """The row of a trace of which `lost` more spans will never be seen."""
+    body = json.loads(row.body)
+    body["dropped_spans"] += lost
+    body["complete"] = body["complete"] and not lost
+    return row._replace(body=to_json(body))
+
+
 def trace_of(columns: dict[str, Any], interrupted: bool) -> Trace:
     """The trace of a row read with its values; `interrupted` where it never saw its end."""
     form = {**columns, **json.loads(columns["body"]), "schema": SCHEMA}

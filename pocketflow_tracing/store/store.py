@@ -41,15 +41,22 @@ class Store:
     """The traces in the file at `path` (":memory:" for none), shared with other processes.
 
     The file is opened when first needed and created when first written. Every method may be called
-    from any thread, one at a time, and raises StoreError, naming the file and the reason.
+    from any thread, one at a time, and raises StoreError, naming the file and the reason. It waits
+    for other processes that write for at most `patience` seconds.
     """
 
     def __init__(
-        self, path: Path | str, *, max_bytes: int = 1024 * 1024 * 1024, max_days: float = 30
+        self,
+        path: Path | str,
+        *,
+        max_bytes: int = 1024 * 1024 * 1024,
+        max_days: float = 30,
+        patience: float = 5.0,
     ) -> None:
         self.path = MEMORY if str(path) == MEMORY else str(Path(path).expanduser().absolute())
         self.max_bytes = max_bytes
         self.max_days = max_days
+        self.patience = patience
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self.file: tuple[int, int] | None = None
@@ -297,7 +304,7 @@ class Store:
             self.close()  # deleted or replaced: SQLite would go on writing into a file without a name
         if self._connection is None:
             self.file = _identity(self.path)
-            self._connection = connect(self.path, create=create)
+            self._connection = connect(self.path, create=create, patience=self.patience)
             self.file = _identity(self.path)
         return self._connection
 
