@@ -16,7 +16,7 @@ from functools import partial, partialmethod
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
-from .bytecode import Calls, handler_lines
+from .bytecode import Calls, handler_lines, landings
 from .model import SpanKind
 
 
@@ -81,7 +81,7 @@ class Machinery:
 
     __slots__ = (
         "arguments", "bytecode", "calls", "code", "exec_local", "handlers", "is_batch", "is_generator",
-        "is_suspendable", "kind", "name", "own", "owner_name", "prep_local", "role",
+        "is_suspendable", "kind", "landings", "name", "own", "owner_name", "prep_local", "role",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +111,7 @@ class Machinery:
                 if site.name in _CALLED:
                     self.calls[offset] = Call(*site)
         self.handlers = handler_lines(code)
+        self.landings = frozenset() if own else landings(code)
         by_kind = {call.kind or call.role: call.result for call in self.calls.values() if call.result}
         self.prep_local = by_kind.get(SpanKind.PREP)
         self.exec_local = by_kind.get(Role.EXEC) or by_kind.get(Role.ORCH)

@@ -107,6 +107,24 @@ def handler_lines(code: CodeType) -> frozenset[int]:
     return frozenset(lines)
 
 
+def landings(code: CodeType) -> frozenset[int]:
+    """The offsets at which an exception has left the call it came from and is not in `sys.exc_info` yet.
+
+    From where the exception table lands (`with`, and the end of an inlined comprehension, 3.12+) to the
+    instruction that publishes the exception or raises it on.
+    """
+    entries = getattr(dis.Bytecode(code), "exception_entries", ())
+    targets = {entry.target for entry in entries}
+    offsets: set[int] = set()
+    landed = False
+    for item in dis.get_instructions(code):
+        landed = landed or item.offset in targets
+        if landed:
+            offsets.add(item.offset)
+        landed = landed and item.opname not in {"PUSH_EXC_INFO", "RERAISE"}
+    return frozenset(offsets)
+
+
 def _site(instructions: list[dis.Instruction], index: int) -> CallSite | None:
     load = _callable_load(instructions, index)
     if load is None or instructions[load].opname not in _ATTRIBUTES:

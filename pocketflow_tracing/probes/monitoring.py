@@ -139,7 +139,10 @@ class MonitoringProbe:
             piece = self._machinery[id(code)]
             if piece.own and piece.role is Role.EXEC and line not in piece.handlers:
                 return self._monitoring.DISABLE
-            self._listener.moved(piece, sys._getframe(1))
+            frame = sys._getframe(1)
+            # The line of a `with` or a comprehension comes again while an exception leaves it.
+            if frame.f_lasti not in piece.landings:
+                self._listener.moved(piece, frame)
         except Exception as failure:
             callback_failed(self._listener, failure)
         return None

@@ -1,0 +1,90 @@
+"""What random programs brought to light, as small as it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pocketflow import AsyncFlow, AsyncNode, Flow, Node
+
+from pocketflow_tracing.testing import capture_traces, outline
+
+
+def test_an_exec_that_raises_inside_a_comprehension_failed(probe: str) -> None:
+    """An inlined comprehension comes to its own line again before the exception leaves it."""
+
+    class Each(Node):
+        def _exec(self, prep_res: Any) -> Any:
+            return [self.exec(item) for item in range(3)]
+
+        def exec(self, prep_res: Any) -> Any:
+            if prep_res == 1:
+                raise ValueError
+
+    with capture_traces() as traces, pytest.raises(ValueError):
+        Flow(start=Each()).run({})
+
+    assert outline(traces[0]) == (
+        "flow Flow error ValueError\n"
+        "  node Each error ValueError\n"
+        "    exec ok\n"
+        "    exec error ValueError\n"
+    )  # fmt: skip
+
+
+def test_an_exec_that_raises_inside_a_with_block_failed(probe: str) -> None:
+    """The line of a `with` comes again while an exception leaves its block."""
+
+    class Guarded(AsyncNode):
+        async def _exec(self, prep_res: Any) -> Any:
+            async with asyncio.Semaphore(1):
+                return await self.exec_async(prep_res)
+
+        async def exec_async(self, prep_res: Any) -> Any:
+            raise ValueError
+
+    with capture_traces() as traces, pytest.raises(ValueError):
+        asyncio.run(AsyncFlow(start=Guarded()).run_async({}))
+
+    assert outline(traces[0]) == (
+        "flow AsyncFlow error ValueError\n"
+        "  node Guarded error ValueError\n"
+        "    exec error ValueError\n"
+    )  # fmt: skip
+
+
+def test_a_run_by_hand_that_outlives_its_phase_is_no_visit_of_the_flow(probe: str) -> None:
+    """A background task's run stands beneath the flow, and takes no key and no visit from its nodes."""
+
+    class Quick(Node):
+        pass
+
+    class Starts(AsyncNode):
+        async def exec_async(self, prep_res: Any) -> Any:
+            tasks.append(asyncio.ensure_future(later()))
+
+    class Waits(AsyncNode):
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            await tasks[0]
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        Quick().run({})
+
+    tasks: list[asyncio.Task[None]] = []
+    first, second, third = Starts(), Waits(), Quick()
+    first >> second >> third
+    with capture_traces() as traces:
+        asyncio.run(AsyncFlow(start=first).run_async({}))
+
+    assert outline(traces[0]) == (
+        "flow AsyncFlow ok\n"
+        "  node Starts ok\n"
+        "    exec ok\n"
+        "  node Waits ok\n"
+        "    post ok\n"
+        "  node Quick ok\n"
+        "  node Quick ok\n"
+    )  # fmt: skip
+    assert [span.attributes["visit"] for span in traces[0].spans if span.name == "Quick"] == [1, 1]
