@@ -143,6 +143,7 @@ def test_names_and_values_in_pairs_are_understood() -> None:
         ["X-Api-Key", "[redacted]"],
         ["Accept", "json"],
     ]
+    assert shown((b"Cookie", b"abc")) == ["<bytes of 6 bytes: Cookie>", "<bytes of 3 bytes>"]
     assert shown({"name": "api_key", "value": "abc"}) == {"name": "api_key", "value": "[redacted]"}
     assert shown({"key": "color", "value": "red"}) == {"key": "color", "value": "red"}
 

@@ -29,6 +29,11 @@ def mro(kind: type) -> tuple[type, ...]:
     return _mro(kind)
 
 
+def inherits(kind: type, base: type) -> bool:
+    """Whether `kind` is `base` or really inherits from it, whatever any `__class__` says."""
+    return any(parent is base for parent in _mro(kind))
+
+
 def members(kind: type) -> Mapping[str, Any]:
     """The class's own namespace."""
     return _namespace(kind)

@@ -7,6 +7,7 @@ descriptors or plain entries of `__dict__` only.
 from __future__ import annotations
 
 import collections
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -31,10 +32,10 @@ def plain(kind: type) -> Describer:
     return lambda value: shown
 
 
-def _get(value: Any, attribute: str) -> Any:
+def _get(value: Any, attribute: str, base: type | None = None) -> Any:
     """An attribute that is stored in C or in `__dict__`; None where it is not, or is code."""
     kind = type(value)
-    getter = classes.native_getter(kind, attribute)
+    getter = classes.native_getter(base or kind, attribute)
     try:
         if getter is not None:
             return getter(value)
@@ -66,9 +67,10 @@ def _array(kind: type, base: type) -> Describer:
     name = classes.name_of(kind)
 
     def describe(value: Any) -> str:
-        shape = _sizes(_get(value, "shape"))
-        dtype = _dtype(_get(value, "dtype"))
-        size = _get(value, "nbytes")
+        # By the base class's own descriptors: a subclass may have properties of these names.
+        shape = _sizes(_get(value, "shape", base))
+        dtype = _dtype(_get(value, "dtype", base))
+        size = _get(value, "nbytes", base)
         return _join(name, shape and f"shape={shape}", dtype and f"dtype={dtype}", _bytes(size))
 
     return describe
@@ -129,6 +131,16 @@ def _axis_length(axis: Any) -> int | None:
     return shape[0] if type(shape) is tuple and shape and type(shape[0]) is int else None
 
 
+def _index(kind: type, base: type) -> Describer:
+    name = classes.name_of(kind)
+
+    def describe(value: Any) -> str:
+        length = _axis_length(value)
+        return _join(name, "" if length is None else f"{length:,} items")
+
+    return describe
+
+
 def _image(kind: type, base: type) -> Describer:
     name = classes.name_of(kind)
 
@@ -148,6 +160,8 @@ def _scalar(kind: type, base: type) -> Describer:
 
     def describe(value: Any) -> Any:
         number = item(value)
+        if type(number) is datetime.datetime or type(number) is datetime.date:
+            return number.isoformat()
         return number if type(number) in (int, float, bool, str) else shown
 
     return describe
@@ -293,6 +307,15 @@ def _range(kind: type, base: type) -> Describer:
     return describe
 
 
+def _plain(kind: type, base: type) -> Describer:
+    return plain(kind)
+
+
+def _by_repr(kind: type, base: type) -> Describer:
+    shown = f"<{classes.name_of(kind)}>"
+    return lambda value: _in_c(value) or shown
+
+
 def _constant(shown: str) -> Callable[[type, type], Describer]:
     return lambda kind, base: lambda value: shown
 
@@ -314,14 +337,26 @@ _KNOWN: dict[str, Callable[[type, type], Describer]] = {
     "numpy.ndarray": _array,
     "numpy.generic": _scalar,
     "torch.Tensor": _array,
+    "torch.dtype": _by_repr,
+    "torch.device": _by_repr,
+    "torch.nn.modules.module.Module": _plain,
     "tensorflow.python.framework.ops.EagerTensor": _array,
     "jaxlib._jax.ArrayImpl": _array,
     "jaxlib.xla_extension.ArrayImpl": _array,
-    "polars.dataframe.frame.DataFrame": _array,
+    "polars.dataframe.frame.DataFrame": _plain,
+    "polars.lazyframe.frame.LazyFrame": _plain,
+    "polars.series.series.Series": _plain,
     "pandas.core.frame.DataFrame": _frame,
     "pandas.DataFrame": _frame,
     "pandas.core.series.Series": _frame,
     "pandas.Series": _frame,
+    "pandas.core.indexes.base.Index": _index,
+    "pandas.Index": _index,
+    "pandas._libs.tslibs.nattype.NaTType": _constant("NaT"),
+    "pandas._libs.tslibs.nattype._NaT": _constant("NaT"),
+    "pandas.api.typing.NaTType": _constant("NaT"),
+    "pandas._libs.missing.NAType": _constant("NA"),
+    "pandas.api.typing.NAType": _constant("NA"),
     "PIL.Image.Image": _image,
     "pathlib.PurePath": _path,
     "pathlib._local.PurePath": _path,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from .nodes import CUT, ENTRY_COST, HEAD, KEY_COST, LOOKAHEAD, MAX_DEPTH, TEXT, Limits, Mark, Node, inner
-from .shapes import cut, is_plain, leaf_cost, serialized, shape, stub
+from .scalars import cut
+from .shapes import is_plain, leaf_cost, serialized, shape, stub
 
 _MOST_ENTRIES = 1200
 """Entries looked at in one value that is over its budget, however big it is."""
@@ -52,6 +53,7 @@ class _Walk:
         self.entries = _MOST_ENTRIES
         self.texts: list[tuple[Any, Any, Any]] = []
         self.whole = True
+        self.serializes_all = bool(limits.serializers) and limits.serializes_builtins
 
     def of(self, value: Any) -> tuple[Node, int, bool]:
         top: list[Any] = [value]
@@ -70,7 +72,7 @@ class _Walk:
         shares = self._shares(level)
         deeper: list[_Place] = []
         for place, share in zip(level, shares):  # noqa: B905
-            if share <= 0 or self.room <= 0:
+            if (share <= 0 or self.room <= 0) and not is_plain(place.value):
                 self._stub(place)
             elif place.is_inside_itself():
                 place.holder[place.key] = Mark((TEXT, "<cycle>"))
@@ -116,7 +118,9 @@ class _Walk:
             if named:
                 room -= len(key)
             kind = type(item)
-            if kind is str and len(item) <= _SHORT:
+            if self.serializes_all:
+                deeper.append(_Place(nested, key, item, above))
+            elif kind is str and len(item) <= _SHORT:
                 room -= len(item)
             elif kind is not int and kind is not float and item is not None:
                 self.room = room

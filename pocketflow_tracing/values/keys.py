@@ -13,7 +13,7 @@ _MOST_LETTERS = 200
 _SECRET_WORDS = frozenset(
     """password passwords passwd passwort passphrase pwd secret secrets apikey apikeys authorization
     credential credentials privatekey secretkey accesskey accesstoken refreshtoken authtoken clientsecret
-    cvv cvc ssn""".split()
+    userinfo cvv cvc ssn""".split()
 )
 _SECRET_PAIRS = frozenset(
     tuple(pair.split("_"))

@@ -18,6 +18,10 @@ Node = Any
 """A captured value: str, int, float, None, dict[str, Node], list[Node] or Mark."""
 
 
+Reader = Callable[[Any, int], Node]
+"""Reads an object into a node with at most so many raw entries, or so many characters of text."""
+
+
 class Mark(tuple[Any, ...]):
     """A node that JSON has no word for: a tag first, what belongs to it after."""
 
@@ -50,6 +54,9 @@ MAX_DEPTH = 100
 """The deepest nesting any setting gives: rendering and encoding recurse, and must not overflow."""
 
 
+_BUILTINS = (object, type(None), str, int, bool, float, dict, list)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one value may cost: nesting, bytes, and the user's serializers by type."""
@@ -57,6 +64,11 @@ class Limits:
     max_depth: int = 20
     max_bytes: int = 65536
     serializers: Mapping[type, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
+
+    @property
+    def serializes_builtins(self) -> bool:
+        """Whether a serializer speaks for str, int, dict and the like, which otherwise need no look-up."""
+        return any(any(kind is known for known in _BUILTINS) for kind in self.serializers)
 
     @classmethod
     def of(cls, config: TracingConfig) -> Limits:

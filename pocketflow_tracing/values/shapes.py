@@ -7,8 +7,6 @@ by the base type's methods, other objects through the C descriptors of their slo
 from __future__ import annotations
 
 import collections
-import datetime
-import decimal
 import enum
 import weakref
 from collections.abc import Callable, Iterable
@@ -25,7 +23,6 @@ from .nodes import (
     FLOAT_COST,
     HEAD,
     ITEMS,
-    LOOKAHEAD,
     PAIRS,
     STUB,
     TEXT,
@@ -33,13 +30,11 @@ from .nodes import (
     Limits,
     Mark,
     Node,
+    Reader,
     inner,
 )  # fmt: skip
+from .scalars import SCALARS
 
-Reader = Callable[[Any, int], Node]
-"""Reads an object into a node with at most so many raw entries, or so many characters of text."""
-
-_BYTES_SHOWN = 512
 _PATIENCE = 3
 
 
@@ -48,12 +43,12 @@ def shape(value: Any, most: int) -> Node:
     kind = type(value)
     found = _readers.get(id(kind))
     reader = _learn(kind) if found is None else found[1]
-    return reader(value, most)
-
-
-def cut(value: str, keep: int, length: int, beyond: int = LOOKAHEAD) -> Mark:
-    """The head of `value`, `keep` characters to show and `beyond` to recognise secrets by."""
-    return Mark((CUT, str.__getitem__(value, slice(0, keep + beyond)), keep, length))
+    try:
+        return reader(value, most)
+    except (RuntimeError, MemoryError):
+        raise
+    except Exception:  # an object half built or taken apart: its type is what can be said of it
+        return Mark((TEXT, f"<{classes.name_of(kind)}>"))
 
 
 def steady(entries: Callable[[], list[Any]]) -> list[Any]:
@@ -94,17 +89,12 @@ def _read_tuple(value: Any, most: int) -> Node:
 
 
 def _read_set(value: Any, most: int) -> Node:
-    length, walk = (set.__len__, set.__iter__) if isinstance_of(value, set) else _FROZEN
+    length, walk = (set.__len__, set.__iter__) if classes.inherits(type(value), set) else _FROZEN
     head = steady(lambda: list(islice(walk(value), most)))
     return _headed(Mark((ITEMS, "set", head)), length(value) - len(head))
 
 
 _FROZEN: Any = (frozenset.__len__, frozenset.__iter__)
-
-
-def isinstance_of(value: Any, base: type) -> bool:
-    """Whether the real class of `value` inherits from `base`, whatever its `__class__` says."""
-    return any(parent is base for parent in classes.mro(type(value)))
 
 
 def _read_deque(value: Any, most: int) -> Node:
@@ -116,40 +106,6 @@ def _read_deque(value: Any, most: int) -> Node:
 def _read_view(value: Any, most: int) -> Node:
     head = steady(lambda: list(islice(value, most)))
     return _headed(Mark((ITEMS, "view", head)), len(value) - len(head))
-
-
-def _read_bytes(value: Any, most: int) -> Node:
-    base: Any = bytes if isinstance_of(value, bytes) else bytearray
-    head = bytes(base.__getitem__(value, slice(0, min(most, _BYTES_SHOWN) + 128)))
-    return Mark((BYTES, base.__name__, head, base.__len__(value)))
-
-
-def _read_bool(value: Any, most: int) -> Node:
-    return TRUE if value else FALSE
-
-
-def _read_str(value: Any, most: int) -> Node:
-    # str() of a subclass would call its __str__; joining through the base type does not.
-    length = str.__len__(value)
-    return cut(value, most, length) if length > most else str.__getitem__(value, slice(None))
-
-
-def _read_int(value: Any, most: int) -> Node:
-    return int.__add__(value, 0)
-
-
-def _read_float(value: Any, most: int) -> Node:
-    return float.__add__(value, 0.0)
-
-
-def _read_complex(value: Any, most: int) -> Node:
-    return Mark((TEXT, complex.__repr__(complex.__add__(value, 0))))
-
-
-def _read_decimal(value: Any, most: int) -> Node:
-    if decimal.Decimal.__sizeof__(value) > 4096:
-        return Mark((TEXT, f"<decimal.Decimal of {decimal.Decimal.__sizeof__(value):,} bytes>"))
-    return Mark((TEXT, decimal.Decimal.__str__(value)))
 
 
 def _read_named_tuple(names: tuple[str, ...], name: str) -> Reader:
@@ -168,7 +124,7 @@ def _read_enum(kind: type) -> Reader:
     def read(value: Any, most: int) -> Node:
         fields = {} if own_dict is None else own_dict(value)
         inside = fields.get("_value_")
-        if inside is None or any(parent is enum.Enum for parent in classes.mro(type(inside))):
+        if inside is None or classes.inherits(type(inside), enum.Enum):
             return Mark((TEXT, f"<{name}>"))
         return shape(inside, most)
 
@@ -215,7 +171,7 @@ def _read_fields(kind: type) -> Reader:
         if extra is not None:
             sources.append(_set_slot(extra, value))
         for source in sources:
-            if source is not None and isinstance_of(source, dict):
+            if source is not None and classes.inherits(type(source), dict):
                 count += dict.__len__(source)
                 room = max(0, most - len(pairs))
                 pairs += steady(lambda source=source, room=room: list(islice(dict.items(source), room)))  # type: ignore[misc]
@@ -235,38 +191,6 @@ def _set_slot(get: classes.Getter, value: Any) -> Any:
         return None
 
 
-def _moment(base: type, parts: str) -> Reader:
-    """Reads dates and times by the base type's C getters, so that no `tzinfo` of the user's is asked."""
-    getters = [base.__dict__.get(part) or datetime.date.__dict__[part] for part in parts.split()]
-
-    def read(value: Any, most: int) -> Node:
-        kept = [get.__get__(value) for get in getters]
-        plain = base(*kept)
-        zone = _zone(value, base)
-        return Mark((TEXT, base.isoformat(plain) + zone))  # type: ignore[attr-defined]
-
-    return read
-
-
-def _zone(value: Any, base: type) -> str:
-    if "tzinfo" not in base.__dict__:
-        return ""
-    zone = base.__dict__["tzinfo"].__get__(value)
-    if zone is None:
-        return ""
-    if type(zone) is datetime.timezone or classes.name_of(type(zone)) == "zoneinfo.ZoneInfo":
-        # Both are C types of the standard library: asking them runs nobody's Python.
-        moment = base.isoformat(value) if type(value) is base else ""
-        sign = max(moment.rfind("+"), moment.rfind("-", 10))
-        if sign > 0:
-            return str(moment[sign:])
-    return f" {classes.name_of(type(zone))}"
-
-
-def _read_timedelta(value: Any, most: int) -> Node:
-    return Mark((TEXT, datetime.timedelta.__str__(value)))
-
-
 def _described(describe: descriptors.Describer) -> Reader:
     def read(value: Any, most: int) -> Node:
         found = describe(value)
@@ -283,40 +207,27 @@ _BASES: tuple[tuple[type, Reader], ...] = (
     (set, _read_set),
     (frozenset, _read_set),
     (collections.deque, _read_deque),
-    (str, _read_str),
-    (type(None), lambda value, most: None),
-    (bool, _read_bool),
-    (int, _read_int),
-    (float, _read_float),
-    (complex, _read_complex),
-    (bytes, _read_bytes),
-    (bytearray, _read_bytes),
-    (decimal.Decimal, _read_decimal),
-    (datetime.datetime, _moment(datetime.datetime, "year month day hour minute second microsecond")),
-    (datetime.date, _moment(datetime.date, "year month day")),
-    (datetime.time, _moment(datetime.time, "hour minute second microsecond")),
-    (datetime.timedelta, _read_timedelta),
+    *SCALARS,
 )
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 def _reader(kind: type) -> Reader:
     """How to read instances of `kind`, found once per class."""
-    parents = classes.mro(kind)
-    if any(parent is enum.Enum for parent in parents):
-        return _read_enum(kind)
-    if any(parent is BaseException for parent in parents):
-        return _read_exception(kind)
-    if any(parent is tuple for parent in parents):
-        return _tuple_reader(kind)
-    for base, reader in _BASES:
-        if any(parent is base for parent in parents):
-            return reader
-    if any(kind is view for view in _VIEWS):
-        return _read_view
     describe = descriptors.describer(kind)
     if describe is not None:
         return _described(describe)
+    if classes.inherits(kind, enum.Enum):
+        return _read_enum(kind)
+    if classes.inherits(kind, BaseException):
+        return _read_exception(kind)
+    if classes.inherits(kind, tuple):
+        return _tuple_reader(kind)
+    for base, reader in _BASES:
+        if classes.inherits(kind, base):
+            return reader
+    if any(kind is view for view in _VIEWS):
+        return _read_view
     if not _has_fields(kind) or classes.is_live(kind):
         return _described(descriptors.plain(kind))
     return _read_fields(kind)

@@ -17,6 +17,7 @@ from .nodes import (
     FLOAT_COST,
     HEAD,
     ITEMS,
+    KEY_COST,
     MAX_DEPTH,
     TEXT,
     TRUE,
@@ -104,7 +105,7 @@ def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> 
     known_parts: dict[str, int] = {}
     if previous is not None and previous.parts is not None:
         known, known_parts = previous.root, previous.parts
-    room = limits.max_bytes - ENTRY_COST
+    room = limits.max_bytes
     depth = min(limits.max_depth, MAX_DEPTH)
     target: dict[str, Node] = {}
     parts: dict[str, int] = {}
@@ -142,6 +143,8 @@ def _whole(item: Any, room: int, depth: int, limits: Limits) -> tuple[Node, int]
     """The node for all of `item`, and the room left; raises _TooMuch where it does not fit."""
     if limits.serializers:
         item = serialized(item, limits)
+        if limits.serializes_builtins:
+            return _each_serialized(item, room, depth, limits)
     kind = type(item)
     if kind is dict:
         target: dict[str, Node] = {}
@@ -165,6 +168,23 @@ def _whole(item: Any, room: int, depth: int, limits: Limits) -> tuple[Node, int]
     return node, _fill_dict(entries, entries, room, depth, limits)  # type: ignore[arg-type]
 
 
+def _each_serialized(item: Any, room: int, depth: int, limits: Limits) -> tuple[Node, int]:
+    """As `_whole`, where even a str or a dict has to be offered to the user's serializers."""
+    node = shape(item, max(0, room))
+    entries: Any = inner(node)
+    key: Any
+    if entries is None:
+        room -= leaf_cost(node)
+    elif depth > 0:
+        named = type(entries) is dict
+        for key, entry in list(entries.items()) if named else enumerate(entries):
+            entries[key], room = _whole(entry, room - ENTRY_COST, depth - 1, limits)
+            room -= len(key) + KEY_COST if named else 0
+    if room < 0 or _is_cut(node) or (entries and depth <= 0):
+        raise _TooMuch
+    return node, room
+
+
 def _is_cut(node: Node) -> bool:
     return type(node) is Mark and (node[0] is HEAD or node[0] is CUT)
 
@@ -176,7 +196,6 @@ def _fill_dict(source: dict[Any, Any], target: dict[str, Node], room: int, depth
     """Put the nodes of the entries of `source` into `target`; the room left, or -1 where a key is no str."""
     if len(source) * 8 > room or depth <= 0:  # KEY_COST + ENTRY_COST
         raise _TooMuch
-    room -= ENTRY_COST
     for key, item in source.items():
         if type(key) is not str:
             return -1
@@ -206,7 +225,6 @@ def _fill_list(target: list[Any], room: int, depth: int, limits: Limits) -> int:
     """Turn the raw entries of `target`, a private copy, into nodes; the room left."""
     if len(target) * ENTRY_COST > room or depth <= 0:
         raise _TooMuch
-    room -= ENTRY_COST
     for index, item in enumerate(target):
         kind = type(item)
         room -= ENTRY_COST

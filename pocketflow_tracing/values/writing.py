@@ -16,6 +16,7 @@ from .redaction import SHORTEST, Policy
 _LONGEST_INT = 2048  # bits; Python refuses to write integers beyond 640 digits where it is told to
 _BYTES_SHOWN = 512
 _MOST_PATHS = 200
+_LONGEST_NAME = 64
 _MOST_CHANGES = 50
 _BRIEF = Limits(max_depth=3, max_bytes=480)
 _NAME_KEYS = ("name", "key", "header")
@@ -133,10 +134,13 @@ class Writer:
         return f"<{size}: {shown}{more}>" if type(shown) is str else shown
 
     def _list(self, items: list[Node], path: Path, secret: int, left_out: int) -> JSON:
-        if len(items) == 2 and type(items[0]) is str and type(items[1]) is str:
-            # A header or a form field as a pair of name and value.
-            under = secrecy(items[0], self.policy, secret)
-            return [self.node(items[0], (path, 0), secret), self.node(items[1], (path, 1), under)]
+        if 2 <= len(items) <= 3 and (under := self._paired_secret(items)):
+            # A header or a form field as a name and its value.
+            last = len(items) - 1
+            return [
+                self.node(item, (path, index), max(secret, under if index == last else OPEN))
+                for index, item in enumerate(items)
+            ]
         shown: list[JSON] = [None] * len(items)
         later = secret == OPEN and self.policy.mask is None
         for index, item in enumerate(items):
@@ -168,6 +172,13 @@ class Writer:
         if len(text) >= SHORTEST or self.policy.own_patterns:
             self.pending.append((holder, key, text, (path, key)))
         return text if text.isascii() else encodable(text)
+
+    def _paired_secret(self, items: list[Node]) -> int:
+        """Whether the first of a few items is the name of a secret."""
+        name = items[0]
+        if type(name) is Mark and name[0] is BYTES:
+            name = _readable(name[2], name[3])
+        return secrecy(name, self.policy, OPEN) if type(name) is str and len(name) <= _LONGEST_NAME else OPEN
 
     def _named_secret(self, entries: Mapping[str, Node]) -> int:
         """Whether `value` of an entry like {"name": "api_key", "value": …} is a secret."""

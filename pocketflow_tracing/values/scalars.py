@@ -1,0 +1,102 @@
+"""Texts, numbers, bytes, dates: read through the base type, whatever the subclass says of itself."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from typing import Any
+
+from . import classes
+from .nodes import BYTES, CUT, FALSE, LOOKAHEAD, TEXT, TRUE, Mark, Node, Reader
+
+_BYTES_SHOWN = 512
+_BYTES_BEYOND = 128
+
+
+def cut(value: str, keep: int, length: int, beyond: int = LOOKAHEAD) -> Mark:
+    """The head of `value`, `keep` characters to show and `beyond` to recognise secrets by."""
+    return Mark((CUT, str.__getitem__(value, slice(0, keep + beyond)), keep, length))
+
+
+def _read_bytes(value: Any, most: int) -> Node:
+    base: Any = bytes if classes.inherits(type(value), bytes) else bytearray
+    head = bytes(base.__getitem__(value, slice(0, min(most, _BYTES_SHOWN) + _BYTES_BEYOND)))
+    return Mark((BYTES, base.__name__, head, base.__len__(value)))
+
+
+def _read_bool(value: Any, most: int) -> Node:
+    return TRUE if value else FALSE
+
+
+def _read_str(value: Any, most: int) -> Node:
+    # str() of a subclass would call its __str__; joining through the base type does not.
+    length = str.__len__(value)
+    return cut(value, most, length) if length > most else str.__getitem__(value, slice(None))
+
+
+def _read_int(value: Any, most: int) -> Node:
+    return int.__add__(value, 0)
+
+
+def _read_float(value: Any, most: int) -> Node:
+    return float.__add__(value, 0.0)
+
+
+def _read_complex(value: Any, most: int) -> Node:
+    return Mark((TEXT, complex.__repr__(complex.__add__(value, 0))))
+
+
+def _read_decimal(value: Any, most: int) -> Node:
+    if decimal.Decimal.__sizeof__(value) > 4096:
+        return Mark((TEXT, f"<decimal.Decimal of {decimal.Decimal.__sizeof__(value):,} bytes>"))
+    return Mark((TEXT, decimal.Decimal.__str__(value)))
+
+
+def _moment(base: type, parts: str) -> Reader:
+    """Reads dates and times by the base type's C getters, so that no `tzinfo` of the user's is asked."""
+    getters = [base.__dict__.get(part) or datetime.date.__dict__[part] for part in parts.split()]
+
+    def read(value: Any, most: int) -> Node:
+        kept = [get.__get__(value) for get in getters]
+        plain = base(*kept)
+        zone = _zone(value, base)
+        return Mark((TEXT, base.isoformat(plain) + zone))  # type: ignore[attr-defined]
+
+    return read
+
+
+def _zone(value: Any, base: type) -> str:
+    if "tzinfo" not in base.__dict__:
+        return ""
+    zone = base.__dict__["tzinfo"].__get__(value)
+    if zone is None:
+        return ""
+    if type(zone) is datetime.timezone or classes.name_of(type(zone)) == "zoneinfo.ZoneInfo":
+        # Both are C types of the standard library: asking them runs nobody's Python.
+        moment = base.isoformat(value) if type(value) is base else ""
+        sign = max(moment.rfind("+"), moment.rfind("-", 10))
+        if sign > 0:
+            return str(moment[sign:])
+    return f" {classes.name_of(type(zone))}"
+
+
+def _read_timedelta(value: Any, most: int) -> Node:
+    return Mark((TEXT, datetime.timedelta.__str__(value)))
+
+
+SCALARS: tuple[tuple[type, Reader], ...] = (
+    (str, _read_str),
+    (type(None), lambda value, most: None),
+    (bool, _read_bool),
+    (int, _read_int),
+    (float, _read_float),
+    (complex, _read_complex),
+    (bytes, _read_bytes),
+    (bytearray, _read_bytes),
+    (decimal.Decimal, _read_decimal),
+    (datetime.datetime, _moment(datetime.datetime, "year month day hour minute second microsecond")),
+    (datetime.date, _moment(datetime.date, "year month day")),
+    (datetime.time, _moment(datetime.time, "hour minute second microsecond")),
+    (datetime.timedelta, _read_timedelta),
+)
+"""Readers by base type, the more special first."""
