@@ -186,7 +186,7 @@ class Engine:
                 _disown(trace)
             self.spans.running.clear()
             if self._recorder is not None:
-                self._recorder.forget()
+                self._recorder.disown()
         except Exception as failure:
             report_failure(RECORDER, failure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from threading import get_ident
 from types import FrameType
@@ -14,6 +15,7 @@ from .steps import Activation, Step
 
 _BY_HAND = frozenset({SpanKind.SPAN, SpanKind.FUNCTION, SpanKind.GENERATION})
 _STACK_LIMIT = 10_000
+_WRAPPERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "decorating.py")
 
 
 class Frames:
@@ -24,6 +26,8 @@ class Frames:
         """By `id` of the frame."""
         self.muted: dict[int, tuple[FrameType, Any]] = {}
         """The frames of runs that are left alone, with what was current before them."""
+        self.inherited: dict[int, FrameType] = {}
+        """The frames of runs that began before a fork, in the child: those are the parent's to trace."""
         self._steps: dict[int, list[Step]] = {}
         """The open steps of each node, by `id` of the node, the innermost last."""
 
@@ -36,6 +40,21 @@ class Frames:
         self.active.clear()
         self.muted.clear()
         self._steps.clear()
+
+    def disown(self) -> None:
+        """In the child of a fork: what is under way belongs to the parent."""
+        self.inherited = {key: activation.frame for key, activation in self.active.items()}
+        self.clear()
+
+    def is_inherited(self, frame: FrameType) -> bool:
+        """Whether `frame` goes on with a run that began before the fork, and so is none of ours."""
+        outer = frame.f_back
+        while outer is not None and outer.f_code.co_filename == _WRAPPERS:
+            outer = outer.f_back
+        if outer is None or id(outer) not in self.inherited:
+            return False
+        self.inherited[id(frame)] = frame
+        return True
 
     def add_step(self, step: Step) -> None:
         """A step began."""

@@ -37,7 +37,8 @@ class Phases:
     ) -> None:
         """A phase begins in `frame`; its span becomes what is current."""
         step = activation.step
-        span = self._spans.open_phase(step, kind, f"{class_name(type(step.owner))}.{name}", parent)
+        name = f"{class_name(type(step.owner))}.{name.removesuffix('_async')}"
+        span = self._spans.open_phase(step, kind, name, parent)
         if kind is SpanKind.EXEC:
             span.attributes = _numbered(activation, step)
         if step.capture.inputs:

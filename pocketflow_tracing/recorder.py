@@ -48,7 +48,7 @@ class Recorder:
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`."""
         react = self._started.get(piece.role)
-        if react is None:
+        if react is None or (self._frames.inherited and self._frames.is_inherited(frame)):
             return
         activation = react(piece, frame)
         if activation is not None and piece.role is Role.PHASE and piece.kind is not None:
@@ -124,6 +124,11 @@ class Recorder:
         """Whether no traced code is under way."""
         return self._frames.is_idle()
 
+    def disown(self) -> None:
+        """In the child of a fork: what is under way is the parent's to finish."""
+        self._frames.disown()
+        self._starting.clear()
+
     def forget(self) -> None:
         """Forget everything: no scope is open any more, or this is a new process."""
         self._frames.clear()
@@ -161,6 +166,8 @@ class Recorder:
 
     def _passed(self, piece: Machinery, frame: FrameType, value: object) -> None:
         """A frame that is no activation ended: an import, the choice of the next node, a muted run."""
+        if self._frames.inherited.pop(id(frame), None) is not None:
+            return
         if piece.role is Role.IMPORT:
             self._starting.watch(self._anatomy.refresh())
         elif piece.role is Role.NEXT:

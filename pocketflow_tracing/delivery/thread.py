@@ -191,6 +191,7 @@ class Delivery(Queue):
         """See to it that this process does not end or fork unnoticed."""
         if not self._is_registered:
             self._is_registered = True
+            self.pid = os.getpid()  # a fork before the first trace went unnoticed
             atexit.register(self._at_exit)
             os.register_at_fork(
                 before=self._before_fork,

@@ -284,5 +284,5 @@ def _name(sink: object) -> str:
 
 def _holds_something(sink: object) -> bool:
     """Whether a sink has anything to flush or to close; the others are not kept alive by us."""
-    kind = type(sink)
-    return any(getattr(kind, name, None) not in (None, getattr(Sink, name)) for name in ("flush", "close"))
+    own = (getattr(sink, name, None) for name in ("flush", "close"))
+    return any(getattr(method, "__func__", method) not in (None, Sink.flush, Sink.close) for method in own)

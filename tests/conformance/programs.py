@@ -82,7 +82,8 @@ class Broken(AsyncNode):
 def every_kind(shared: Any) -> Any:
     """A program in which every kind of step happens, and at last an error."""
     flaky, failing, batch, last = Flaky(max_retries=2), Failing(), Batch(), Batch()
-    flaky - "batch" >> failing - "batch" >> batch
+    flaky - "batch" >> failing
+    failing - "batch" >> batch
     batch - "elsewhere" >> last
     shared["first"] = Flow(start=flaky).run(shared)
     shared["second"] = Many(start=Flow(start=Failing(max_retries=2))).run(shared)
