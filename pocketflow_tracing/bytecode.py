@@ -23,7 +23,8 @@ _LOCALS: Final = frozenset(
 _PAIRS: Final = frozenset(
     {"LOAD_FAST_LOAD_FAST", "LOAD_FAST_BORROW_LOAD_FAST_BORROW", "STORE_FAST_LOAD_FAST"}
 )
-_SUSPENDS: Final = frozenset({"YIELD_VALUE", "YIELD_FROM", "SEND", "RETURN_GENERATOR"})
+# An exception that comes out of what is awaited leaves a frame at SEND (3.11+) or YIELD_FROM (3.10).
+_SUSPENDS: Final = frozenset({"YIELD_VALUE", "RETURN_GENERATOR"})
 # What may stand between a call and the place its result goes to: an await, an `or []`, the end of a block.
 _BETWEEN: Final = frozenset(
     {"GET_AWAITABLE", "SEND", "YIELD_FROM", "YIELD_VALUE", "RESUME", "JUMP_BACKWARD_NO_INTERRUPT",

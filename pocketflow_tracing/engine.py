@@ -129,14 +129,20 @@ class Engine:
         recorder, self._recorder = self._recorder, None
         if probe is not None:
             if probe.is_lost():
-                self._cut_short()
+                self._cut_short(recorder)
             probe.stop()
         if recorder is not None:
             recorder.forget()
 
-    def _cut_short(self) -> None:
+    def _cut_short(self, recorder: Recorder | None) -> None:
         """Events stopped arriving: what is open never sees its end."""
-        log.warning("[TRACING] another tool took over our events; traces of this time are incomplete")
+        log.warning(
+            "[TRACING] events stopped, for another tool or a signal handler's exception; "
+            "traces of this time are incomplete"
+        )
+        for trace in list(self.spans.running.values()):
+            if recorder is not None:
+                recorder.sweep(trace)
         self.spans.abandon()
 
     def _sweep(self, scope: Scope) -> None:

@@ -46,7 +46,7 @@ def report_failure(where: str, failure: BaseException) -> None:
     Raises `failure` again where it is not ours: a signal handler of the program runs on top of
     whatever code is running, and what it raises is meant for the program.
     """
-    if _is_the_programs(failure):
+    if is_the_programs(failure):
         raise failure
     tell_failure(where, failure)
 
@@ -62,8 +62,10 @@ def tell_failure(where: str, failure: BaseException) -> None:
     log.debug("internal failure in %s", where, exc_info=failure)
 
 
-def _is_the_programs(failure: BaseException) -> bool:
+def is_the_programs(failure: BaseException) -> bool:
     """Whether a signal handler raised `failure`: those are given the frame that they interrupt."""
+    if type(failure) is KeyboardInterrupt:
+        return True
     trace = failure.__traceback__
     while trace is not None and trace.tb_next is not None:
         interrupted = trace.tb_frame

@@ -12,6 +12,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
+from .errors import is_the_programs
 from .model import ErrorInfo, Status
 
 MAX_FRAMES = 50
@@ -67,9 +68,9 @@ def message_of(exception: BaseException) -> str:
     """
     try:
         text = str(exception)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as failure:
+        if is_the_programs(failure):
+            raise
         return f"<unprintable {_type_name(exception)}>"
     if type(text) is not str:
         text = str.__str__(text)

@@ -104,7 +104,8 @@ class ProfileProbe:
 
     def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if self._stopped:
-            self._unset()
+            if threading is not None:  # None while the interpreter takes its modules apart
+                self._unset()
             return
         try:
             if event == "call":
