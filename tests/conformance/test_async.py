@@ -141,12 +141,11 @@ def test_cancelled_in_prep_or_post() -> None:
             await asyncio.sleep(0)
 
         async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-            shared["task"].cancel()
+            asyncio.current_task().cancel()
             await asyncio.sleep(0)
 
     async def program(shared: Any) -> Any:
-        task = asyncio.ensure_future(AsyncFlow(start=InPost()).run_async({"task": asyncio.current_task()}))
-        await task
+        await apart(AsyncFlow(start=InPost()).run_async(shared))
 
     assert outlines(compare(program)) == [
         tree("""

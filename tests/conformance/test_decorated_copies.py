@@ -108,7 +108,7 @@ def test_a_decorated_function_is_the_outermost_run(kept: Any) -> None:
             Flow(start=Step()).run({})
         return question.upper()
 
-    assert answer("why") == "WHY"
+    assert answer("why", times=2) == "WHY"
     assert answer.__name__ == "answer" and answer.__doc__ == "Answer a question."
     assert list(inspect.signature(answer).parameters) == ["question", "times"]
     (trace,) = kept()

@@ -16,7 +16,7 @@ import pocketflow
 import pytest
 from pocketflow import AsyncFlow, AsyncNode, BatchFlow, BatchNode, Flow, Node
 
-from pocketflow_tracing import tracing
+from pocketflow_tracing import flush, tracing
 from pocketflow_tracing.sinks.base import Sink
 from pocketflow_tracing.testing import capture_traces
 
@@ -227,6 +227,7 @@ def test_a_flow_of_100_000_steps_keeps_flat_memory_and_pace() -> None:
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
             shared["n"] += 1
             if shared["n"] % 20_000 == 0:
+                flush()
                 gc.collect()
                 shared["blocks"].append(allocated())
             return "again" if shared["n"] < steps else "end"

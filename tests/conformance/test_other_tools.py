@@ -310,4 +310,4 @@ def test_coverage_measures_the_same_lines(core: str, tmp_path: Path, monkeypatch
             post ok
     """)
     assert measured["traced"] == measured["untraced"]
-    assert len(measured["traced"]) == 9
+    assert len(measured["traced"]) == 8

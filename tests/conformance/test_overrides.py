@@ -224,9 +224,9 @@ def test_a_batch_node_in_a_pool_has_its_items_beneath_it() -> None:
         flow Flow ok
           node PooledBatch ok
             prep ok
-            exec ok item=0
-            exec ok item=1
-            exec ok item=2
+            exec ok
+            exec ok
+            exec ok
             post ok
     """)
 

@@ -131,7 +131,11 @@ class Doubler:
         return list(prep_res) * 2
 
 
-CALLABLES = {
+NO_EVENT = "sys.setprofile tells of Python functions and of builtin functions, not of other calls"
+NO_START = "a generator function starts in its consumer; sys.setprofile does not tell of the call before"
+UNSEEN = ["class", "partial", "itemgetter"]
+
+CALLABLES: dict[str, Callable[[], Any]] = {
     "lambda": lambda: lambda prep_res: sum(prep_res),
     "mock": lambda: Mock(return_value=7),
     "callable instance": Doubler,
@@ -154,7 +158,13 @@ class Pair(Node):
         shared["out"] = exec_res
 
 
-@pytest.mark.parametrize("kind", CALLABLES)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.profile_misses(NO_EVENT) if kind in UNSEEN else ())
+        for kind in CALLABLES
+    ],
+)
 def test_any_callable_as_exec_of_an_instance_leaves_one_span(kind: str) -> None:
     """A function, a Mock, an object, a class or a builtin: PocketFlow calls it, so it is the phase."""
 
@@ -187,6 +197,7 @@ def test_a_builtin_as_exec_of_a_class_leaves_one_span() -> None:
     """)
 
 
+@pytest.mark.profile_misses(NO_EVENT)
 def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback() -> None:
     """A builtin leaves no Python frame; its exception is seen all the same."""
 
@@ -215,6 +226,7 @@ def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback() -> None:
     assert failed.error.message == "invalid literal for int() with base 10: 'x'"
 
 
+@pytest.mark.profile_misses(NO_START)
 def test_a_generator_as_result_ends_the_span_and_is_never_iterated() -> None:
     """What the generator does belongs to the phase that consumes it."""
 
@@ -241,6 +253,7 @@ def test_a_generator_as_result_ends_the_span_and_is_never_iterated() -> None:
     """)
 
 
+@pytest.mark.profile_misses(NO_START)
 def test_a_generator_that_raises_fails_the_phase_that_consumes_it() -> None:
     """exec returned long before: it is ok."""
 

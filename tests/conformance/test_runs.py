@@ -260,6 +260,6 @@ def test_a_span_has_what_went_in_and_what_came_out() -> None:
     assert by_kind["exec"].output == 2
     assert by_kind["post"].input == {"shared": {"n": 1}, "prep_res": 1, "exec_res": 2}
     assert by_kind["post"].output == "next"
-    assert by_kind["flow"].input == {"n": 1}
+    assert by_kind["flow"].input == {"shared": {"n": 1}}
     result = "next" if arrow("next") else None
     assert by_kind["flow"].output == {"result": result, "shared": {"n": 2}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pocketflow import Flow, Node
-from surroundings_support import OURS, clear_tool
+from surroundings_support import OURS, clear_tool, single_events
 
 from pocketflow_tracing.testing import capture_traces
 
@@ -93,6 +93,8 @@ def test_a_stolen_tool_id_costs_the_rest_of_the_trace_and_one_line(told: list[st
                     sys.monitoring.free_tool_id(tool)
                     sys.monitoring.use_tool_id(tool, "thief")
                     thief.append(tool)
+                    for event in single_events():
+                        sys.monitoring.register_callback(tool, event, None)
             return 1
 
     first = Robbed()
