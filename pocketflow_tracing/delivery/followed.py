@@ -102,6 +102,9 @@ class Followed:
             row = self._row._replace(span_count=self.live.span_count, input=None, output=None)
         else:
             row = trace_row(self.header() if trace is None else trace)
+        if trace is None:
+            # The program may be further than the records that came here: no end before the last one.
+            row = row._replace(status=Status.UNSET.value, end_ns=None)
         self._row, self._form = row, form
         self.keeper.batch.traces[row.id] = row
         self.touched = False

@@ -26,8 +26,10 @@ FLUSH_SECONDS = 30.0
 """How long `flush` waits where it is not told."""
 CALM_BYTES = 4 * 1024 * 1024
 """The worker comes by itself, unless more than this waits for it."""
-FORK_SECONDS = 0.5
-"""How long a fork waits for the worker to come to rest."""
+FORK_SECONDS = 0.2
+"""How long a fork waits for the worker's thread to end."""
+FORK_LOCK_SECONDS = 5.0
+"""How long it waits for the worker to come out of the store, where it stays for a batch at most."""
 
 
 class Delivery(Queue):
@@ -54,6 +56,8 @@ class Delivery(Queue):
         self._may_start = deque([True])
         self._may_work = deque([True])
         self._is_asleep = False
+        self._holds_start = False
+        self._holds_work = False
         self._leave = False
         self._finish_until: float | None = None
         self._finished = Bell()
@@ -227,21 +231,57 @@ class Delivery(Queue):
         else:
             self.bell.ring()
             self._finished.wait(deadline - time.monotonic())
+        _keep_interrupt()
 
     def _before_fork(self) -> None:
         """Bring the worker to rest: a fork copies this thread only, and whatever the others hold."""
-        thread = self._thread
-        if thread is None or threading.get_ident() == self.worker_thread:
+        if threading.get_ident() == self.worker_thread:
             return
+        deadline = time.monotonic() + FORK_SECONDS
         self._leave = True
-        self.bell.ring()
-        thread.join(FORK_SECONDS)
+        while not self._holds_start and time.monotonic() < deadline:
+            thread = self._thread
+            if thread is not None:
+                self.bell.ring()
+                try:
+                    thread.join(max(0.0, deadline - time.monotonic()))
+                except RuntimeError:
+                    time.sleep(0.001)  # another thread is starting it at this moment
+            try:
+                self._holds_start = self._may_start.pop()
+            except IndexError:
+                pass
         self._leave = False
+        if not self._holds_start:
+            # Held up in a sink. That is no harm; to be in the middle of SQLite would be: the child
+            # could not even clean up after that thread.
+            self._holds_work = self._worker.lock.acquire(timeout=FORK_LOCK_SECONDS)
 
     def _after_fork_in_parent(self) -> None:
-        if self.records and self._thread is None:
-            self.call_worker()
+        if self._holds_work:
+            self._holds_work = False
+            self._worker.lock.release()
+        if self._holds_start:
+            self._holds_start = False
+            self._may_start.append(True)
+            if self.records:
+                self.call_worker()
 
     def _after_fork_in_child(self) -> None:
         self._worker.abandon()
         self.reset()
+
+
+def _keep_interrupt() -> None:
+    """See that a program ended by Ctrl-C still counts as killed by it, whatever was imported since.
+
+    CPython notes at the end of each top-level piece of code whether it was interrupted, and dies of
+    SIGINT if the last one was. Every `exec` of a string counts as such a piece, and the imports of
+    this thread's work hold some (named tuples, data classes).
+    """
+    last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if isinstance(last, KeyboardInterrupt) and not hasattr(sys, "ps1"):
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass

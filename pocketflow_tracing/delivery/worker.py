@@ -117,9 +117,8 @@ class Worker:
                 keeper.rest()
 
     def rest(self) -> None:
-        """Write everything and close the files, for a fork."""
+        """Write what was taken and close the files, for a fork."""
         with self.lock:
-            self._take(_NEVER)
             self._save()
             for keeper in self._keepers.values():
                 keeper.rest()

@@ -1,0 +1,592 @@
+"""The ends of processes: killed, exited, forked, spawned, with nothing lost that need not be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from store_support import run_child, start_child, until
+
+from pocketflow_tracing.model import Status, Trace
+from pocketflow_tracing.store import Store
+
+FOLDER = os.path.dirname(__file__)
+PRELUDE = f"""
+import os, sys, threading, time
+sys.path.insert(0, {FOLDER!r})
+from live_support import Run, Told, config, traced
+from pocketflow_tracing.delivery import delivery
+from pocketflow_tracing.sinks.base import Sink
+PATH = sys.argv[1]
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "traces.db"
+
+
+def stored(path: Path) -> list[Trace]:
+    """The traces in the file, with their spans, oldest first."""
+    store = Store(path)
+    try:
+        return [store.load(trace.id) for trace in reversed(store.traces(limit=1000))]
+    finally:
+        store.close()
+
+
+def names(trace: Trace) -> list[str]:
+    return [span.name for span in trace.spans]
+
+
+# Killed
+
+
+def test_a_killed_process_leaves_what_had_ended_a_second_before(path: Path) -> None:
+    """After SIGKILL, the trace is interrupted, with its ended spans and those that were open."""
+    program = (
+        PRELUDE
+        + """
+settings = config(PATH)
+traced(delivery, settings)
+run = Run(delivery, settings, name="Killed", value={"question": "why?"})
+for number in range(50):
+    run.step(f"Node{number}", {"number": number})
+long = run.start("Long", {"prompt": "hello"})
+print("running", flush=True)
+sys.stdin.readline()
+"""
+    )
+    child = start_child(program, path)
+    assert child.stdout is not None and child.stdout.readline() == "running\n"
+    began = time.monotonic()
+    while time.monotonic() < began + 1.0:  # the promise is about this second
+        until(lambda: time.monotonic() >= began + 1.0)
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+
+    whole, killed = stored(path)
+    assert (whole.status, whole.complete) == (Status.OK, True)
+    assert (killed.status, killed.complete, killed.end_ns) == (Status.INTERRUPTED, False, None)
+    assert killed.input == {"question": "why?"}
+    assert names(killed) == [
+        "Flow" if n is None else n for n in ["Killed", *(f"Node{n}" for n in range(50)), "Long"]
+    ]
+    assert [span.status for span in killed.spans] == [
+        Status.INTERRUPTED,
+        *[Status.OK] * 50,
+        Status.INTERRUPTED,
+    ]
+    assert killed.spans[-1].input == {"shared": {"prompt": "hello"}}
+
+
+def test_processes_killed_at_any_moment_leave_a_sound_file(path: Path) -> None:
+    """Writers killed in the middle of whatever they do never damage what others wrote."""
+    program = (
+        PRELUDE
+        + """
+print("running", flush=True)
+while True:
+    traced(delivery, config(PATH), steps=20)
+"""
+    )
+    for number in range(6):
+        child = start_child(program, path)
+        assert child.stdout is not None and child.stdout.readline() == "running\n"
+        seen = 0 if number == 0 else len(stored(path))
+        until(lambda: path.exists() and len(stored(path)) > seen)  # noqa: B023
+        child.kill()
+        child.communicate()
+
+    store = Store(path)
+    assert store._call(lambda found: found.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+    store.close()
+    assert {trace.status for trace in stored(path)} <= {Status.OK, Status.INTERRUPTED}
+
+
+# Exits
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("", 0), ("sys.exit(3)", 3), ("raise ValueError('x')", 1), ("os.kill(os.getpid(), 2)", -2)],
+    ids=["the end", "sys.exit", "an exception", "Ctrl-C"],
+)
+def test_a_process_that_ends_writes_its_queue_first(path: Path, end: str, status: int) -> None:
+    """However Python ends by itself, nothing that was handed over is lost."""
+    program = (
+        PRELUDE
+        + f"""
+for _ in range(20):
+    traced(delivery, config(PATH), steps=5)
+{end}
+"""
+    )
+    run_child(program, path, status=status)
+    traces = stored(path)
+    assert len(traces) == 20
+    assert all(trace.complete and len(trace.spans) == 6 for trace in traces)
+    assert not Path(f"{path}-wal").exists()
+
+
+@pytest.mark.parametrize(
+    "traced", ["", "traced(delivery, config(PATH), Importing())"], ids=["untraced", "traced"]
+)
+def test_ctrl_c_kills_a_process_as_it_would_untraced(path: Path, traced: str) -> None:
+    """The exit status is that of SIGINT, also if modules are imported at the end."""
+    program = (
+        PRELUDE
+        + f"""
+class Importing(Sink):
+    def trace_ended(self, trace):
+        exec("pass")
+
+{traced}
+os.kill(os.getpid(), 2)
+"""
+    )
+    _, err = run_child(program, path, status=-signal.SIGINT)
+    assert err.endswith("\nKeyboardInterrupt\n")
+
+
+def test_a_short_program_is_not_held_up(path: Path) -> None:
+    """Ending takes no longer than the writing takes, far from exit_timeout."""
+    program = (
+        PRELUDE
+        + """
+import atexit
+began = time.monotonic()
+atexit.register(lambda: print(time.monotonic() - began < 1.5))
+traced(delivery, config(PATH, exit_timeout=20))
+began = time.monotonic()
+"""
+    )
+    assert run_child(program, path) == ("True\n", "")
+    assert len(stored(path)) == 1
+
+
+def test_a_trace_still_running_at_exit_is_reported_by_whoever_holds_it(path: Path) -> None:
+    """`before_exit` is called first, so that what it hands over is still written."""
+    program = (
+        PRELUDE
+        + """
+run = Run(delivery, config(PATH))
+run.step()
+delivery.before_exit = run.finish
+"""
+    )
+    run_child(program, path)
+    [trace] = stored(path)
+    assert (trace.status, names(trace)) == (Status.OK, ["Flow", "Node"])
+
+
+def test_a_stuck_sink_holds_up_neither_the_store_nor_the_end(path: Path) -> None:
+    """The queue is written although a sink never returns, and the process ends within exit_timeout."""
+    program = (
+        PRELUDE
+        + """
+class Stuck(Sink):
+    def span_ended(self, span):
+        print("stuck", flush=True)
+        threading.Event().wait()
+
+settings = config(PATH, exit_timeout=0.5)
+run = Run(delivery, settings, Stuck())
+run.step()
+run.finish()
+while delivery.records:
+    time.sleep(0.01)
+for _ in range(10):
+    traced(delivery, settings)
+began = time.monotonic()
+import atexit
+atexit.register(lambda: None)
+"""
+    )
+    began = time.monotonic()
+    out, err = run_child(program, path)
+    assert (out, err) == ("stuck\n", "")
+    assert time.monotonic() - began < 10
+    assert len(stored(path)) == 11
+
+
+def test_sinks_are_told_flushed_and_closed_at_the_end(path: Path) -> None:
+    """After the store, sinks hear the rest, send it on, and are closed, in this order."""
+    program = (
+        PRELUDE
+        + """
+class Sending(Told):
+    def flush(self, timeout):
+        self._note(f"flush {0 < timeout <= 2}")
+        return True
+    def close(self):
+        self._note("close")
+        print(*self.calls, sep="\\n")
+
+traced(delivery, config(PATH), Sending())
+"""
+    )
+    out, err = run_child(program, path)
+    assert (out.splitlines(), err) == (
+        ["started Flow", "span Node0", "span Flow", "ended Flow", "flush True", "close"],
+        "",
+    )
+
+
+def test_runs_in_exit_handlers_are_kept_too(path: Path) -> None:
+    """Handlers registered before and after our first trace run flows that are written."""
+    program = (
+        PRELUDE
+        + """
+import atexit
+atexit.register(lambda: traced(delivery, config(PATH), steps=2))
+traced(delivery, config(PATH), steps=1)
+atexit.register(lambda: traced(delivery, config(PATH), steps=3))
+"""
+    )
+    assert run_child(program, path) == ("", "")
+    assert [len(trace.spans) for trace in stored(path)] == [2, 4, 3]
+
+
+def test_a_first_run_in_an_exit_handler_is_kept(path: Path) -> None:
+    """From 3.12 on no thread can start then: the work is done in its place."""
+    program = (
+        PRELUDE
+        + """
+import atexit
+told = Told()
+atexit.register(lambda: print(*told.calls, sep="\\n"))
+atexit.register(lambda: traced(delivery, config(PATH), told))
+"""
+    )
+    out, err = run_child(program, path)
+    assert err == ""
+    assert out.splitlines()[0] == "started Flow"
+    assert [names(trace) for trace in stored(path)] == [["Flow", "Node0"]]
+
+
+def test_what_cannot_be_written_in_time_is_told(path: Path) -> None:
+    """With a queue that takes longer than exit_timeout, one line says how much is lost."""
+    program = (
+        PRELUDE
+        + """
+def slow(value, where):
+    time.sleep(0.01)
+    return value
+
+traced(delivery, config(PATH, exit_timeout=0.3, mask=slow), steps=500)
+"""
+    )
+    _, err = run_child(program, path)
+    assert err.startswith("[TRACING] not everything could be written within exit_timeout (0.3 s); about ")
+    assert err.count("\n") == 1
+    [trace] = stored(path)
+    assert (trace.status, trace.complete) == (Status.INTERRUPTED, False)
+
+
+def test_a_process_without_threads_still_keeps_its_traces(path: Path) -> None:
+    """Where no thread can be started, the program's own does the work when a run ends."""
+    program = (
+        PRELUDE
+        + """
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+
+threading.Thread.start = refuse
+told = Told()
+for _ in range(3):
+    traced(delivery, config(PATH), told)
+print(len(told.calls), delivery.flush(5))
+"""
+    )
+    assert run_child(program, path) == ("12 0\n", "")
+    assert len(stored(path)) == 3
+
+
+def test_os_exit_loses_at_most_the_last_batch(path: Path) -> None:
+    """What was written by then is there, and the file is sound."""
+    program = (
+        PRELUDE
+        + """
+traced(delivery, config(PATH))
+delivery.flush()
+run = Run(delivery, config(PATH))
+run.step()
+os._exit(0)
+"""
+    )
+    run_child(program, path)
+    assert stored(path)[0].status is Status.OK
+
+
+# Forks
+
+
+def test_a_fork_child_drops_what_is_the_parents(path: Path) -> None:
+    """Queue and running traces stay the parent's; runs of the child are traces of its own."""
+    program = (
+        PRELUDE
+        + """
+settings = config(PATH)
+run = Run(delivery, settings, name="Parent")
+run.step("Before")
+child = os.fork()
+if child == 0:
+    run.step("Ghost")
+    run.finish()
+    assert not delivery.records
+    traced(delivery, settings)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+run.step("After")
+run.finish()
+"""
+    )
+    assert run_child(program, path) == ("", "")
+    parent, child = stored(path)
+    assert (parent.status, names(parent)) == (Status.OK, ["Parent", "Before", "After"])
+    assert (child.status, names(child)) == (Status.OK, ["Flow", "Node0"])
+
+
+def test_a_fork_does_not_end_the_parents_heartbeat(path: Path) -> None:
+    """After a fork the worker comes back by itself with the next span."""
+    program = (
+        PRELUDE
+        + """
+settings = config(PATH)
+run = Run(delivery, settings)
+run.step("Before")
+delivery.flush()
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+run.step("After")
+print("stepped", flush=True)
+sys.stdin.readline()
+"""
+    )
+    child = start_child(program, path)
+    assert child.stdout is not None and child.stdout.readline() == "stepped\n"
+    until(lambda: names(stored(path)[0])[1:] == ["Before", "After"])
+    child.communicate("go\n")
+    assert child.returncode == 0
+
+
+def test_no_warning_about_threads_and_forks(path: Path) -> None:
+    """From 3.12 on Python warns of a fork beside threads: ours is at rest then."""
+    program = (
+        "import warnings; warnings.simplefilter('error')\n"
+        + PRELUDE
+        + """
+run = Run(delivery, config(PATH))
+for number in range(20):
+    run.step()
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+run.finish()
+"""
+    )
+    assert run_child(program, path) == ("", "")
+    assert len(stored(path)[0].spans) == 21
+
+
+def test_many_forks_beside_a_busy_worker(path: Path) -> None:
+    """Forks at any moment, children that trace and end in both ways: all is kept, nothing hangs."""
+    program = (
+        PRELUDE
+        + """
+settings = config(PATH)
+stop = threading.Event()
+count = 0
+def work():
+    global count
+    while not stop.is_set():
+        traced(delivery, settings, steps=10)
+        count += 1
+        if count % 20 == 0:
+            delivery.flush()
+thread = threading.Thread(target=work)
+import warnings
+warnings.simplefilter("ignore")  # the program's own threads are its own business
+thread.start()
+for number in range(12):
+    child = os.fork()
+    if child == 0:
+        traced(delivery, settings, steps=2)
+        if number % 2:
+            delivery.flush()
+            os._exit(0)
+        os._exit(0 if delivery.flush() == 0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+thread.join()
+print(count)
+"""
+    )
+    out, err = run_child(program, path)
+    assert err == ""
+    lengths = [len(trace.spans) for trace in stored_all(path)]
+    assert (lengths.count(11), lengths.count(3)) == (int(out), 12)
+
+
+def stored_all(path: Path) -> list[Trace]:
+    store = Store(path)
+    try:
+        traces = [store.load(trace.id) for trace in store.traces(limit=100_000)]
+        assert store._call(lambda found: found.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+    finally:
+        store.close()
+    return traces
+
+
+def test_a_sink_that_forks_leaves_the_child_alone(path: Path) -> None:
+    """A fork on the worker's own thread: the child is not a second worker."""
+    program = (
+        PRELUDE
+        + """
+class Forking(Sink):
+    def trace_ended(self, trace):
+        child = os.fork()
+        if child:
+            print(os.waitpid(child, 0)[1], flush=True)
+
+import warnings
+warnings.simplefilter("ignore")
+traced(delivery, config(PATH), Forking())
+delivery.flush()
+"""
+    )
+    out, err = run_child(program, path)
+    assert (out, err) == ("0\n", "")
+    assert len(stored(path)) == 1
+
+
+# multiprocessing
+
+CHILD_MODULE = f"""
+import sys
+sys.path.insert(0, {FOLDER!r})
+from live_support import config, traced
+from pocketflow_tracing.delivery import delivery
+
+def work(path, steps=3):
+    return traced(delivery, config(path), steps=steps)
+
+def fail(path):
+    traced(delivery, config(path), steps=3)
+    raise SystemExit(4)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_children_write_at_their_end(path: Path, tmp_path: Path, method: str) -> None:
+    """They end without exit handlers, and their traces are whole all the same."""
+    (tmp_path / "child_work.py").write_text(CHILD_MODULE)
+    (tmp_path / "program.py").write_text(f"""
+import multiprocessing, os, sys
+sys.path.insert(0, os.path.dirname(__file__))
+import child_work
+
+if __name__ == "__main__":
+    path = sys.argv[1]
+    context = multiprocessing.get_context({method!r})
+    if {method!r} == "fork":
+        child_work.work(path, steps=1)
+    children = [context.Process(target=child_work.work, args=(path,)) for _ in range(3)]
+    children.append(context.Process(target=child_work.fail, args=(path,)))
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    print([child.exitcode for child in children])
+""")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", path], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("[0, 0, 0, 4]\n", "")
+    lengths = sorted(len(trace.spans) for trace in stored(path))
+    assert lengths == ([2] if method == "fork" else []) + [4, 4, 4, 4]
+    assert all(trace.complete for trace in stored(path))
+
+
+def test_process_pools_write_at_their_end(path: Path, tmp_path: Path) -> None:
+    """Executors and closed pools keep what their workers traced."""
+    (tmp_path / "child_work.py").write_text(CHILD_MODULE)
+    (tmp_path / "program.py").write_text("""
+import concurrent.futures, multiprocessing, os, sys
+sys.path.insert(0, os.path.dirname(__file__))
+import child_work
+
+if __name__ == "__main__":
+    path = sys.argv[1]
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        ids = list(pool.map(child_work.work, [path] * 6))
+    pool = context.Pool(2)
+    ids += pool.map(child_work.work, [path] * 6)
+    pool.close()
+    pool.join()
+    print(len(ids))
+""")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", path], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("12\n", "")
+    assert [len(trace.spans) for trace in stored(path)] == [4] * 12
+
+
+# A full disk
+
+
+def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(path: Path) -> None:
+    """Files may not grow any more (RLIMIT_FSIZE): memory serves, then the file again."""
+    program = (
+        PRELUDE
+        + """
+import resource
+settings = config(PATH)
+ids = [traced(delivery, settings)]
+delivery.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+ids += [traced(delivery, settings, steps=30) for _ in range(5)]
+print(delivery.flush() > 0, [trace.id for trace in delivery.load(ids[1:], settings)] == ids[1:])
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+ids.append(traced(delivery, settings))
+print(delivery.flush(), [trace.id for trace in delivery.load(ids, settings)] == ids)
+"""
+    )
+    out, err = run_child(program, path)
+    assert out == "True True\n0 True\n"
+    assert err.startswith(f"[TRACING] the trace store {path} cannot be used: ")
+    assert err.endswith("; traces stay in memory while this lasts\n")
+    assert err.count("\n") == 1
+    assert [len(trace.spans) for trace in stored(path)] == [2, 31, 31, 31, 31, 31, 2]
+
+
+def test_a_disk_that_stays_full_costs_the_program_nothing_but_a_line(path: Path) -> None:
+    """The program ends as it would, at once, and the file keeps what it had."""
+    program = (
+        PRELUDE
+        + """
+import resource
+settings = config(PATH)
+traced(delivery, settings)
+delivery.flush()
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+for _ in range(5):
+    traced(delivery, settings, steps=30)
+print("done")
+"""
+    )
+    began = time.monotonic()
+    out, err = run_child(program, path)
+    assert (out, err.count("\n")) == ("done\n", 1)
+    assert time.monotonic() - began < 15
+    assert next(len(trace.spans) for trace in stored(path)) == 2
