@@ -120,6 +120,9 @@ import inspect, sys, traceback, faulthandler
 traceback.print_stack()
 print(len(inspect.stack()), sys._getframe().f_back, sys._getframe().f_code.co_filename)
 faulthandler.dump_traceback()
+"""
+
+DEPTH = """
 def deep(n=0):
     try:
         return deep(n + 1)
@@ -189,6 +192,7 @@ SCRIPTS = {
     "pickles": PICKLES,
     "warnings": WARNINGS,
     "stacks": STACKS,
+    "how deep": DEPTH,
     "stdin": STDIN,
     "async": ASYNC,
     "fork": LIVES_ON,
@@ -198,6 +202,13 @@ SCRIPTS = {
     "half a line": "import sys; sys.stdout.write('out'); sys.stderr.write('err')",
 }
 """Source by name; each is run as a script with arguments and a few lines on stdin."""
+
+WATCHED_FROM_PYTHON = {
+    "a recursion": "our callback is the frame too many",
+    "how deep": "our callback takes a few frames of the limit",
+    "SIGINT": "the interrupt may land in our callback, which is then the last frame of the traceback",
+}
+"""Where Python 3.10 and 3.11 show us: a callback in Python sees every call of a program under `run`."""
 
 MODULES_OF_ONES_OWN = (
     "queue",

@@ -150,9 +150,8 @@ Flow(start=Fail()).run({})
 
     assert ended.returncode == plain.returncode == 1
     assert plain.stderr in ended.stderr
-    # The worker prints the tree while Python prints the traceback, each in one piece.
     assert "   └─ ✗ exec" in ended.stderr
-    assert "ValueError: bad  (app.py:5 in exec)" in ended.stderr
+    assert "         ValueError: bad" in ended.stderr
     assert ended.stderr.endswith("1 trace kept; again: pocketflow-tracing show last\n")
 
 
@@ -250,7 +249,7 @@ def test_a_pocketflow_beside_the_script_is_the_one_that_is_traced(folder: Path):
 
 def test_modules_beside_the_script_do_not_disturb_the_tracing(folder: Path):
     """Files called like libraries of ours are the program's, and are imported by it alone."""
-    names = ("rich", "sqlite3", "queue", "platformdirs", "dotenv", "unicodedata", "select")
+    names = ("rich", "queue", "platformdirs", "dotenv", "unicodedata", "zipfile")
     written(folder, {f"{name}.py": f"print('imported {name}')" for name in names})
     command = written(folder / "bin", {"tool": "from pocketflow_tracing.cli import main\nmain()\n"}) / "tool"
     written(folder, {"app.py": "import greeting\ngreeting.run()"})

@@ -237,6 +237,30 @@ def test_a_stream_without_unicode_gets_stand_ins(tmp_path: Path):
     assert "|- * Classify -> route_ticket - 2 attempts" in (tmp_path / "stderr").read_text("ascii")
 
 
+def test_the_tree_of_a_failed_run_waits_for_a_traceback_to_pass(monkeypatch: pytest.MonkeyPatch):
+    """While the main thread is out of its program, such a tree is held; at the end it is printed."""
+    build = TraceBuilder()
+    build.add(None, SpanKind.FLOW, "Support", status=Status.ERROR, error=ErrorInfo("ValueError", "bad"))
+    stream = io.StringIO()
+    sink = ConsoleSink(stream)
+    monkeypatch.setattr(module, "is_in_program", lambda: False)
+
+    tell(sink, build.trace())
+    held = stream.getvalue()
+    sink.close()
+
+    assert held == ""
+    assert "ValueError: bad" in stream.getvalue()
+
+
+def test_the_tree_of_a_failed_run_is_printed_at_once_where_the_program_goes_on():
+    """Here the main thread is inside of pytest, which is a program like any other."""
+    build = TraceBuilder()
+    build.add(None, SpanKind.FLOW, "Support", status=Status.ERROR, error=ErrorInfo("ValueError", "bad"))
+
+    assert "ValueError: bad" in printed(build.trace())
+
+
 def test_a_long_stack_trace_still_names_its_innermost_place():
     """What is cut from a kept stack trace is its beginning."""
     build = TraceBuilder()

@@ -26,12 +26,11 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
     process = os.getpid()
 
     def finish() -> None:
-        if os.getpid() != process:  # a child made by fork has its parent's exit handlers
-            return
         try:
             scope.__exit__(None, None, None)
             left = observed.flush(config.exit_timeout)
-            if console is not None:
+            # A child made by fork has its parent's exit handlers, and only the parent has a say.
+            if console is not None and os.getpid() == process:
                 write(console.stream, f"\n{_summary(console.trace_count, config.store, left)}\n")
         except Exception as failure:
             report_failure("the end of the run", failure)
@@ -58,6 +57,9 @@ def _load_what_comes_later() -> None:
 
     A `rich.py` beside the script would be imported, and so run, in place of the library.
     """
+    import fcntl  # noqa: F401
+    import sqlite3  # noqa: F401
+
     from ..store import Store  # noqa: F401
 
     if sys.stderr is not None and takes_colour(sys.stderr):

@@ -6,11 +6,13 @@ import io
 import os
 import select
 import sys
+import threading
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TextIO
 
-from ..model import Span, SpanKind, Trace
+from ..model import Span, SpanKind, Status, Trace
 from ..view.changes import condensed
 from ..view.output import rendered
 from ..view.tally import Tally
@@ -24,6 +26,8 @@ MAX_LINES = 150
 MAX_SIBLINGS = 24
 MAX_STACKTRACE = 4_000
 WAIT_SECONDS = 1.0
+PAUSE_SECONDS = 0.02
+PAUSE_EVERY_SECONDS = 0.5
 
 
 class ConsoleSink(Sink):
@@ -36,6 +40,8 @@ class ConsoleSink(Sink):
 
     def __init__(self, stream: TextIO | None = None, *, kept: bool = True) -> None:
         self.stream: TextIO | None = sys.stderr if stream is None else stream
+        self._held: deque[str] = deque()
+        self._paused_at = -PAUSE_EVERY_SECONDS
         self.trace_count = 0
         """How many runs have ended."""
         self._kept = kept
@@ -67,10 +73,31 @@ class ConsoleSink(Sink):
         if self.stream is not None:
             tree = TraceTree(replace(trace, spans=run.spans()), look, run.tally)
             # Whatever the program has half written there ends before the tree begins.
-            write(self.stream, f"\n{rendered(tree, self.stream)}\n")
+            self._held.append(f"\n{rendered(tree, self.stream)}\n")
+            if trace.status is Status.OK or self._program_goes_on():
+                self.flush(0)
+
+    def _program_goes_on(self) -> bool:
+        """False where the main thread left its program, and may be printing a traceback just now.
+
+        Python writes a traceback in many pieces, so a tree has to wait until it is through. Of runs
+        that fail one after the other only one is waited for.
+        """
+        now = time.monotonic()
+        if is_in_program() and now > self._paused_at + PAUSE_EVERY_SECONDS:
+            self._paused_at = now
+            time.sleep(PAUSE_SECONDS)  # an exception may be on its way up
+        return is_in_program()
+
+    def flush(self, timeout: float) -> bool:
+        """Print the trees that were held back."""
+        while self._held:
+            write(self.stream, self._held.popleft())
+        return True
 
     def close(self) -> None:
-        """Forget the runs that never ended."""
+        """Print what was held back, and forget the runs that never ended."""
+        self.flush(0)
         self._runs.clear()
 
 
@@ -119,6 +146,18 @@ def _slim(span: Span) -> Span:
     if error is not None and len(error.stacktrace) > MAX_STACKTRACE:
         error = replace(error, stacktrace=error.stacktrace[-MAX_STACKTRACE:])
     return replace(span, input=None, output=None, changes=condensed(span.changes), error=error)
+
+
+def is_in_program() -> bool:
+    """Whether the main thread is somewhere inside its program.
+
+    Once it has left, it has no frame, or those of a function that prints a traceback (from 3.13 on
+    Python does that in Python) or cleans up at exit.
+    """
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name in ("<module>", "_run_module_as_main")
 
 
 def write(stream: TextIO | None, text: str) -> None:
