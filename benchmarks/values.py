@@ -70,7 +70,7 @@ def mixed(scale: int = 1) -> dict[str, Any]:
         "text": "y" * (5_000_000 * scale),
         "numbers": list(range(200_000 * scale)),
         "deep": deep,
-        **records(3000 * scale),
+        **records(3000),
     }
 
 

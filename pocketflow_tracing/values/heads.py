@@ -12,8 +12,8 @@ from .nodes import CUT, ENTRY_COST, HEAD, KEY_COST, LOOKAHEAD, MAX_DEPTH, TEXT, 
 from .scalars import cut
 from .shapes import is_plain, leaf_cost, serialized, shape, stub
 
-_MOST_ENTRIES = 1200
-"""Entries looked at in one value that is over its budget, however big it is."""
+_BYTES_AN_ENTRY = 64
+"""Entries looked at are at most one for so many bytes of the budget, however big the value is."""
 _FEW = 8
 _LOOKAHEAD_IN_ALL = 16 * LOOKAHEAD
 _SHORT = 64
@@ -41,23 +41,30 @@ class _Place:
         return False
 
 
-def heads(value: Any, limits: Limits) -> tuple[Node, int, bool]:
-    """The node for what fits of `value`, the bytes it is charged, and whether that is all of it."""
-    return _Walk(limits).of(value)
+def heads(value: Any, limits: Limits, inside: Any = None) -> tuple[Node, int, bool]:
+    """The node for what fits of `value`, the bytes it is charged, and whether that is all of it.
+
+    `inside` is a pair of the value that holds it and what that one is inside of, or None.
+    """
+    return _Walk(limits).of(value, _above(inside))
+
+
+def _above(inside: Any) -> _Place | None:
+    return None if inside is None else _Place(None, None, inside[0], _above(inside[1]))
 
 
 class _Walk:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.room = limits.max_bytes
-        self.entries = _MOST_ENTRIES
+        self.entries = max(16, limits.max_bytes // _BYTES_AN_ENTRY)
         self.texts: list[tuple[Any, Any, Any]] = []
         self.whole = True
         self.serializes_all = bool(limits.serializers) and limits.serializes_builtins
 
-    def of(self, value: Any) -> tuple[Node, int, bool]:
+    def of(self, value: Any, above: _Place | None) -> tuple[Node, int, bool]:
         top: list[Any] = [value]
-        level = self._sort_out(top, None)
+        level = self._sort_out(top, above)
         for _ in range(min(self.limits.max_depth, MAX_DEPTH)):
             if not level:
                 break

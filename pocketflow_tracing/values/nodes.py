@@ -47,6 +47,8 @@ FALSE = Mark((BOOL, False))
 ENTRY_COST = 4
 FLOAT_COST = 8
 KEY_COST = 4
+BASE_COST = 48
+"""Bytes a snapshot is taken to hold beside its entries."""
 LOOKAHEAD = 4096
 """Characters kept beyond the cut of a text, so that a secret that touches the cut is recognised."""
 
