@@ -253,9 +253,11 @@ def run():
     try:
         signal.setitimer(signal.ITIMER_REAL, delays.uniform(0.0002, 0.004), 0.05)
         Flow(start=again).run({{}})
-    except Alarm:
+    except Alarm as alarm:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        caught += 1
+        while alarm is not None:  # a second one may ring while the first is on its way
+            caught += isinstance(alarm, Alarm)
+            alarm = alarm.__context__
 
 traces = []
 if os.environ.get("POCKETFLOW_TRACING_PROBE") == "profile" or sys.version_info < (3, 12):
@@ -268,7 +270,7 @@ else:
     with capture_traces() as traces:
         for flow in range(150):
             run()
-assert caught == 150, caught
+assert caught >= 150, caught
 assert rung == caught, (rung, caught)
 assert len(began) <= len(traces) <= 150, (len(began), len(traces))
 for trace in traces:
