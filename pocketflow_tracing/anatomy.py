@@ -313,8 +313,10 @@ class Anatomy:
         found: list[Machinery] = []
         for name in PHASES:
             for function in functions_in(on_class(cls, name), name):
-                if id(function.__code__) not in self.empty_phases:
-                    found += self._add(function.__code__, name, Role.PHASE)
+                code = function.__code__
+                # The code of a generator runs later, in its consumer: the phase is the call that makes it.
+                if id(code) not in self.empty_phases and not code.co_flags & _GENERATOR:
+                    found += self._add(code, name, Role.PHASE)
         return found
 
     def _add(

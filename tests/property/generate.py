@@ -237,10 +237,8 @@ class Generator:
             return "method"
         if is_async:
             return self.random.choice(ASYNC_FORMS)
-        if kind == "exec" and self.abilities.c_phases and self.chance(0.15):
-            return self.random.choice(C_FORMS)
-        if kind == "exec" and self.chance(0.1):
-            return "generator"
+        if kind == "exec" and self.abilities.frameless_phases and self.chance(0.25):
+            return self.random.choice((*C_FORMS, "generator", "generator"))
         return self.random.choice(SYNC_FORMS)
 
     def failures(self, phase: Phase, kind: str) -> None:

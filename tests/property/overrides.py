@@ -84,7 +84,8 @@ def _exec_pool(base: type, own: Own) -> tuple[str, Any]:
 
     def override(self: Any, prepared: Any) -> Any:
         with ThreadPoolExecutor(max_workers=1) as pool:
-            return list(pool.map(self.exec, range(3)))
+            futures = [pool.submit(self.exec, item) for item in range(3)]
+        return [future.result() for future in futures]
 
     async def override_async(self: Any, prepared: Any) -> Any:
         limit = asyncio.Semaphore(2)

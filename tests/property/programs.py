@@ -133,8 +133,8 @@ class Program(Described):
 class Abilities:
     """What the interpreter, the probe and PocketFlow let a program contain."""
 
-    c_phases: bool = True
-    """C-implemented callables as phases: the profiler of 3.10/3.11 may not see them."""
+    frameless_phases: bool = True
+    """Phases whose call begins no Python frame: C-implemented ones, and functions that make a generator."""
     task_groups: bool = sys.version_info >= (3, 11)
 
 

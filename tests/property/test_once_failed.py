@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
 from pocketflow import AsyncFlow, AsyncNode, Flow, Node
 
 from pocketflow_tracing.testing import capture_traces, outline
+
+without_frames = pytest.mark.parametrize(
+    "probe", ["monitoring"] if sys.version_info >= (3, 12) else [], indirect=True
+)
+"""Calling a generator function begins no frame that `sys.setprofile` would tell of."""
 
 
 def test_an_exec_that_raises_inside_a_comprehension_failed(probe: str) -> None:
@@ -88,3 +94,31 @@ def test_a_run_by_hand_that_outlives_its_phase_is_no_visit_of_the_flow(probe: st
         "  node Quick ok\n"
     )  # fmt: skip
     assert [span.attributes["visit"] for span in traces[0].spans if span.name == "Quick"] == [1, 1]
+
+
+@without_frames
+def test_a_generator_read_in_post_is_no_second_exec(probe: str) -> None:
+    """Where `_run` is overridden, the code of a generator function runs in post and begins no phase."""
+
+    class Lazy(Node):
+        def _run(self, shared: Any) -> Any:
+            prep_res = self.prep(shared)
+            return self.post(shared, prep_res, self._exec(prep_res))
+
+        def exec(self, prep_res: Any) -> Any:
+            yield from range(3)
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["items"] = list(exec_res)
+
+    shared: dict[str, Any] = {}
+    with capture_traces() as traces:
+        Flow(start=Lazy()).run(shared)
+
+    assert shared == {"items": [0, 1, 2]}
+    assert outline(traces[0]) == (
+        "flow Flow ok\n"
+        "  node Lazy ok\n"
+        "    exec ok\n"
+        "    post ok\n"
+    )  # fmt: skip

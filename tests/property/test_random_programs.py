@@ -13,13 +13,13 @@ from .generate import generate
 from .programs import Abilities, ClassSpec, Entry, Phase, Program, UnitSpec
 from .shrinking import pruned, shrink
 
-REGRESSIONS: list[int] = [7, 82, 374, 471, 477]
+REGRESSIONS: list[int] = [7, 82, 374, 471, 475, 477]
 """Seeds of programs that once failed; they run in addition to the range that is asked for."""
 
 
 def abilities(probe: str) -> Abilities:
-    """What programs may contain here: the profiler of 3.10/3.11 may not see phases without a frame."""
-    return Abilities(c_phases=probe == "monitoring")
+    """What programs may contain here: `sys.setprofile` does not tell of phases without a frame."""
+    return Abilities(frameless_phases=probe == "monitoring")
 
 
 def fault_of(program: Program) -> str:
