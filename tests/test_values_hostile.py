@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import copy
+import datetime
 import gc
+import signal
 import sys
 import threading
 import time
@@ -335,3 +337,37 @@ def test_near_the_recursion_limit_a_value_is_not_captured_rather_than_raised() -
             deepest += 50
             recurse(deepest)
     assert shown(store) == {"a": [{"b": [{"c": [1, {"d": [1, 2]}]}]}]}
+
+
+def test_what_a_signal_handler_raises_reaches_the_program() -> None:
+    """A handler may run in the midst of a capture; its exception is the program's, whatever its type."""
+
+    class Alarm(RuntimeError):
+        pass
+
+    rung: list[int] = []
+
+    def ring(number: int, frame: Any) -> None:
+        rung.append(number)
+        raise Alarm
+
+    class Store:
+        def __init__(self) -> None:
+            self.items = [collections.deque(range(20)), {1, 2}, datetime.datetime(2026, 1, 2), Liar()] * 10
+
+    value = {"a": [{"b": Store()} for _ in range(5)]}
+    before = signal.signal(signal.SIGALRM, ring)
+    caught = 0
+    try:
+        for number in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.00005 + number % 50 / 50_000)
+                while True:
+                    snapshot(value, Limits(serializers={Store: lambda store: store.items}))
+            except Alarm:
+                caught += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert caught == len(rung) == 300

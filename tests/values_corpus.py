@@ -186,15 +186,15 @@ def _in_text() -> list[tuple[str, str]]:
 SECRETS: list[tuple[str, str]] = _tokens() + _in_text()
 """A text, and the part of it that must not be seen."""
 
-SECRET_KEYS = """password passwd pwd api_key apiKey API-KEY openai_api_key OPENAI_API_KEY x-api-key authorization
-Authorization Proxy-Authorization token access_token accessToken refresh_token id_token auth_token
-github_token bot_token csrf_token session_token secret client_secret clientSecret SECRET_KEY
-aws_secret_access_key private_key privateKey passphrase credentials db_password passwordHash cookie
-set-cookie cookies auth basic_auth bearer cvv ssn signing_key encryption_key connection_string
-card_number user.password""".split()
+SECRET_KEYS = """password passwd pwd api_key apiKey API-KEY openai_api_key OPENAI_API_KEY x-api-key
+authorization Authorization Proxy-Authorization token access_token accessToken refresh_token
+id_token auth_token github_token bot_token csrf_token session_token secret client_secret
+clientSecret SECRET_KEY aws_secret_access_key private_key privateKey passphrase credentials
+db_password passwordHash cookie set-cookie cookies auth basic_auth bearer cvv ssn signing_key
+encryption_key connection_string card_number user.password""".split()
 
-INNOCENT_KEYS = """author authors author_name authority authenticated auth_type auth_method token_count tokens
-total_tokens max_tokens prompt_tokens completion_tokens token_usage tokens_used token_type
+INNOCENT_KEYS = """author authors author_name authority authenticated auth_type auth_method token_count
+tokens total_tokens max_tokens prompt_tokens completion_tokens token_usage tokens_used token_type
 next_token next_page_token eos_token pad_token bos_token stop_token token_limit token_budget
 tokenizer tokenized session_key session_id session key keys primary_key foreign_key key_points
 keyword keywords cache_key sort_key partition_key public_key keyboard monkey secretary

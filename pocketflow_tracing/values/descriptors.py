@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import is_the_programs
 from . import classes
 
 Describer = Callable[[Any], Any]
@@ -42,7 +43,9 @@ def _get(value: Any, attribute: str, base: type | None = None) -> Any:
         own = classes.dict_getter(kind)
         fields = own(value) if own is not None else None
         return dict.get(fields, attribute) if type(fields) is dict else None
-    except Exception:  # a C getter of an object that is half built, or closed
+    except Exception as failure:  # a C getter of an object that is half built, or closed
+        if is_the_programs(failure):
+            raise
         return None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
+from ..errors import is_the_programs
 from . import classes, descriptors
 from .nodes import (
     BYTES,
@@ -47,7 +48,9 @@ def shape(value: Any, most: int) -> Node:
         return reader(value, most)
     except (RuntimeError, MemoryError):
         raise
-    except Exception:  # an object half built or taken apart: its type is what can be said of it
+    except Exception as failure:  # an object half built or taken apart: its type can be told
+        if is_the_programs(failure):
+            raise
         return Mark((TEXT, f"<{classes.name_of(kind)}>"))
 
 
@@ -56,8 +59,9 @@ def steady(entries: Callable[[], list[Any]]) -> list[Any]:
     for _ in range(_PATIENCE):
         try:
             return entries()
-        except RuntimeError:  # "changed size during iteration"
-            continue
+        except RuntimeError as failure:  # "changed size during iteration"
+            if is_the_programs(failure):
+                raise
     return []
 
 
@@ -299,9 +303,9 @@ def serialized(value: Any, limits: Limits) -> Any:
             if registered is parent:
                 try:
                     return serializer(value)
-                except KeyboardInterrupt:
-                    raise
-                except BaseException:  # sys.exit() in a serializer must not end the program
+                except BaseException as failure:  # sys.exit() in a serializer must not end the program
+                    if is_the_programs(failure):
+                        raise
                     return Mark((TEXT, f"<{classes.name_of(kind)}: serializer failed>"))
     return value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import report_failure
+from ..errors import is_the_programs, report_failure
 from .heads import heads
 from .nodes import BASE_COST, ENTRY_COST, HEAD, MAX_DEPTH, TEXT, Limits, Mark, Node, Snapshot
 from .shares import FEW, first_items, in_shares
@@ -36,12 +36,13 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
                 return previous
         return _capture(value, limits, previous)
     except RuntimeError as failure:  # a RecursionError near the user's own limit, or a container in motion
-        if not isinstance(failure, RecursionError):
-            return _capture_in_motion(value, limits)
+        if is_the_programs(failure):
+            raise
+        return _nothing(limits) if isinstance(failure, RecursionError) else _capture_in_motion(value, limits)
+    except MemoryError:
         return _nothing(limits)
     except Exception as failure:
-        if not isinstance(failure, MemoryError):
-            report_failure("values.snapshot", failure)
+        report_failure("values.snapshot", failure)
         return _nothing(limits)
 
 
@@ -91,10 +92,11 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
     for _ in range(_ATTEMPTS):
         try:
             return _capture(value, limits, None)
-        except RecursionError:
-            break
-        except RuntimeError:
-            continue
+        except RuntimeError as failure:
+            if is_the_programs(failure):
+                raise
+            if isinstance(failure, RecursionError):
+                break
     try:
         # This walk copies each container in one step, so that it has no iterator to lose.
         return _heads(value, limits)
