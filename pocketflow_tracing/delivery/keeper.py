@@ -137,9 +137,18 @@ class Keeper:
         except StoreError as failure:
             log.debug("cannot close: %s", failure)
 
+    def close(self) -> None:
+        """Close the file and give up what could not be written: the process ends."""
+        self.rest()
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.close()
+
     def abandon(self) -> None:
         """Never touch the open file again: it is the parent's, before a fork."""
-        self._file.after_fork()
+        for store in (self._file, self._memory):
+            if store is not None:
+                store.after_fork()
 
     def _write(self, batch: Batch) -> None:
         from ..store import StoreDamaged

@@ -26,8 +26,10 @@ FLUSH_SECONDS = 30.0
 """How long `flush` waits where it is not told."""
 CALM_BYTES = 4 * 1024 * 1024
 """The worker comes by itself, unless more than this waits for it."""
-FORK_SECONDS = 0.2
+FORK_SECONDS = 2.0
 """How long a fork waits for the worker's thread to end."""
+FORK_SINK_SECONDS = 0.1
+"""How long it waits for one that is held up in a sink."""
 FORK_LOCK_SECONDS = 5.0
 """How long it waits for the worker to come out of the store, where it stays for a batch at most."""
 
@@ -85,7 +87,6 @@ class Delivery(Queue):
         self.records.append((ENDED, trace, 0))
         if self._thread is None or self._is_asleep:
             self.call_worker()
-            self._work_here()
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until all that was handed over is written and told; how many records still are not."""
@@ -95,7 +96,6 @@ class Delivery(Queue):
         ticket = Ticket(deadline)
         self.records.append((FLUSH, ticket, 0))
         self.call_worker()
-        self._work_here()
         if not ticket.done.wait(deadline - time.monotonic()):
             return max(1, len(self.records))
         return ticket.left
@@ -110,22 +110,30 @@ class Delivery(Queue):
 
     def call_worker(self) -> None:
         """Have the worker come now; starts its thread where there is none."""
-        if self._thread is None:
-            self._start()
-        self.bell.ring()
+        if self._thread is None and not self._start():
+            self._work_here()
+        else:
+            self.bell.ring()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread; False where there cannot be one."""
+        if self._finish_until is not None or _in_exit_handlers():
+            return False  # nobody would wait for it
         try:
             self._may_start.pop()
         except IndexError:
-            return
+            return True  # somebody else starts it, or forks and lets it start afterwards
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
-            # No thread is to be had, for instance while the interpreter ends: `_work_here` helps out.
+            # No thread is to be had: this one works in its place, at the end of a run or when the
+            # queue fills up.
             self._thread = None
+            self.alarm = self._calm
             self._may_start.append(True)
+            return False
+        return True
 
     def _run(self) -> None:
         # A profiler that the program sets for all its threads has no business in ours.
@@ -176,8 +184,6 @@ class Delivery(Queue):
 
     def _work_here(self) -> None:
         """Do the worker's work on the calling thread, where there is no other."""
-        if self._thread is not None:
-            return
         try:
             self._may_work.pop()
         except IndexError:
@@ -237,14 +243,17 @@ class Delivery(Queue):
         """Bring the worker to rest: a fork copies this thread only, and whatever the others hold."""
         if threading.get_ident() == self.worker_thread:
             return
-        deadline = time.monotonic() + FORK_SECONDS
+        began = time.monotonic()
         self._leave = True
-        while not self._holds_start and time.monotonic() < deadline:
+        while not self._holds_start:
+            waited = time.monotonic() - began
+            if waited > FORK_SECONDS or (waited > FORK_SINK_SECONDS and self._worker.is_telling):
+                break
             thread = self._thread
             if thread is not None:
                 self.bell.ring()
                 try:
-                    thread.join(max(0.0, deadline - time.monotonic()))
+                    thread.join(FORK_SINK_SECONDS)
                 except RuntimeError:
                     time.sleep(0.001)  # another thread is starting it at this moment
             try:
@@ -264,12 +273,19 @@ class Delivery(Queue):
         if self._holds_start:
             self._holds_start = False
             self._may_start.append(True)
-            if self.records:
+            # Otherwise with the next record: Python warns of a fork beside a thread even after it.
+            if self.records and threading.active_count() > 1:
                 self.call_worker()
 
     def _after_fork_in_child(self) -> None:
         self._worker.abandon()
         self.reset()
+
+
+def _in_exit_handlers() -> bool:
+    """Whether Python is past the end of the main thread, and this is that thread."""
+    main = threading.main_thread()
+    return main.ident == threading.get_ident() and not main.is_alive()
 
 
 def _keep_interrupt() -> None:

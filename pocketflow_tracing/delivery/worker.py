@@ -30,6 +30,7 @@ RENEW_SECONDS = 15.0
 """How often a process says that it is alive, where it has nothing to write."""
 POLL_SECONDS = (0.05, 0.1)
 """How soon the worker looks again while traces are open, and how late if there was nothing new."""
+REST_SECONDS = 0.05
 LINGER_SECONDS = 1.0
 """How long files stay open after the last trace."""
 _NEVER = float("inf")
@@ -53,6 +54,8 @@ class Worker:
 
     def __init__(self, queue: Queue) -> None:
         self.lock = threading.Lock()
+        self.is_telling = False
+        """Whether a sink is being told something, which may take as long as it likes."""
         self._queue = queue
         self._traces: dict[int, Followed] = {}
         self._keepers: dict[Path, Keeper] = {}
@@ -114,11 +117,12 @@ class Worker:
             for keeper in self._keepers.values():
                 if time.monotonic() < deadline - 0.2:
                     keeper.prune(deadline - 0.2)
-                keeper.rest()
+                keeper.close()
 
     def rest(self) -> None:
-        """Write what was taken and close the files, for a fork."""
+        """Write what is there, as far as it takes no time, and close the files, for a fork."""
         with self.lock:
+            self._take(REST_SECONDS)
             self._save()
             for keeper in self._keepers.values():
                 keeper.rest()
@@ -249,10 +253,13 @@ class Worker:
     def _tell(self, deadline: float) -> None:
         while self._notes and time.monotonic() < deadline:
             told, subject, name = self._notes.popleft()
+            self.is_telling = True
             try:
                 told(subject)
             except BaseException as failure:
                 tell_failure(name, failure)
+            finally:
+                self.is_telling = False
 
     def _finish_flush(self, ticket: Ticket) -> None:
         try:

@@ -243,7 +243,9 @@ class Store:
     def after_fork(self) -> None:
         """Begin anew in a child: the lock may belong to a thread that is not here."""
         self._lock = threading.RLock()
-        if self._connection is not None:
+        if self.path == MEMORY:
+            self.close()
+        elif self._connection is not None:
             _left_open.append(self._connection)  # the parent's: closing it here would break its locks
             self._connection = None
 
