@@ -111,7 +111,7 @@ class Machinery:
                 if site.name in _CALLED:
                     self.calls[offset] = Call(*site)
         self.handlers = handler_lines(code)
-        self.landings = frozenset() if own else landings(code)
+        self.landings = landings(code)
         by_kind = {call.kind or call.role: call.result for call in self.calls.values() if call.result}
         self.prep_local = by_kind.get(SpanKind.PREP)
         self.exec_local = by_kind.get(Role.EXEC) or by_kind.get(Role.ORCH)
@@ -215,6 +215,19 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
             yield from nested_codes(constant)
 
 
+class NodeType:
+    """What the recorder needs to know of a node's class, found out once."""
+
+    __slots__ = ("cls", "is_flow", "name", "phase_names")
+
+    def __init__(self, cls: type, *, is_flow: bool) -> None:
+        self.cls = weakref.ref(cls)
+        self.name = class_name(cls)
+        self.is_flow = is_flow
+        """By its class, or, where it is not PocketFlow's, by its `_orch`."""
+        self.phase_names = {name: f"{self.name}.{name.removesuffix('_async')}" for name in PHASES}
+
+
 class Anatomy:
     """Everything known about PocketFlow as this process has imported it, and the classes built on it.
 
@@ -230,6 +243,7 @@ class Anatomy:
         self._bases: list[type] = []
         self._flows: list[type] = []
         self._classes: dict[int, weakref.ref[type]] = {}
+        self._types: dict[int, NodeType] = {}
         self._add(importlib._bootstrap._load_unlocked.__code__, "import", Role.IMPORT, own=True)  # type: ignore[attr-defined]
 
     def refresh(self) -> list[Machinery]:
@@ -268,11 +282,15 @@ class Anatomy:
                     found += self._add(attribute.__code__, name, ROLES[name], own=True, is_batch=is_batch)
         return found
 
-    def is_flow(self, owner: object) -> bool:
-        """Whether a node is a flow: by its class, or, where it is not PocketFlow's, by its `_orch`."""
+    def type_of(self, owner: object) -> NodeType:
+        """What there is to know of the class of a node."""
         cls = type(owner)
-        bases = type.__getattribute__(cls, "__mro__")
-        return any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
+        known = self._types.get(id(cls))
+        if known is None or known.cls() is not cls:
+            bases = type.__getattribute__(cls, "__mro__")
+            is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
+            known = self._types[id(cls)] = NodeType(cls, is_flow=is_flow)
+        return known
 
     def _remember(self, cls: type) -> None:
         # Weakly: programs make classes inside functions, and they must be free to go.

@@ -111,8 +111,8 @@ def handler_lines(code: CodeType) -> frozenset[int]:
 def landings(code: CodeType) -> frozenset[int]:
     """The offsets at which an exception has left the call it came from and is not in `sys.exc_info` yet.
 
-    From where the exception table lands (`with`, and the end of an inlined comprehension, 3.12+) to the
-    instruction that publishes the exception or raises it on.
+    From where the exception table lands (`with`, the end of an inlined comprehension, an await that is
+    cancelled) to the instruction that publishes the exception or raises it on.
     """
     entries = getattr(dis.Bytecode(code), "exception_entries", ())
     targets = {entry.target for entry in entries}
@@ -122,7 +122,7 @@ def landings(code: CodeType) -> frozenset[int]:
         landed = landed or item.offset in targets
         if landed:
             offsets.add(item.offset)
-        landed = landed and item.opname not in {"PUSH_EXC_INFO", "RERAISE"}
+        landed = landed and item.opname not in {"PUSH_EXC_INFO", "RERAISE", "CLEANUP_THROW"}
     return frozenset(offsets)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-from .anatomy import Anatomy, Call, Machinery, Role, class_name, functions_in, read
+from .anatomy import Anatomy, Call, Machinery, Role, functions_in, read
 from .frames import Frames
 from .live import LiveSpan
 from .model import SpanKind
@@ -39,22 +38,27 @@ class Starting:
         self._wrappers: dict[int, CodeType] = {}
         """Code that is known to lead to a `_run` that is watched."""
 
-    def by_role(self) -> dict[Role, Callable[[Machinery, FrameType], Activation | None]]:
-        """What to call when a frame of each role begins; gives the frame's activation, if it has one."""
-        return {
-            Role.ENTRY: self._entry_started,
-            Role.RUN: self._run_started,
-            Role.ORCH: self._orch_started,
-            Role.EXEC: self._exec_started,
-            Role.PHASE: self._phase_started,
-        }
+    def started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        """`frame` began to run `piece`; gives its activation, if it has one."""
+        role = piece.role
+        if role is Role.EXEC:
+            return self._exec_started(piece, frame)
+        if role is Role.RUN:
+            return self._run_started(piece, frame)
+        if role is Role.ORCH:
+            return self._orch_started(piece, frame)
+        if role is Role.PHASE:
+            return self._phase_started(piece, frame)
+        if role is Role.ENTRY:
+            self._entry_started(frame)
+        return None
 
     def clear(self) -> None:
         """Forget what was noted of runs under way."""
         self.warned.clear()
         self._wrappers.clear()
 
-    def _entry_started(self, piece: Machinery, frame: FrameType) -> None:
+    def _entry_started(self, frame: FrameType) -> None:
         span, scopes = self._scopes.locate()
         if span is None and scopes == [] and not self._runs_inside(frame):
             self._scopes.note_missed()
@@ -128,8 +132,9 @@ class Starting:
         self, owner: object, shared: object, parent: LiveSpan | None, scopes: list[Scope]
     ) -> Step | None:
         """The step of a node or flow that is about to run; None where its run is not to be traced."""
-        kind = SpanKind.FLOW if self.anatomy.is_flow(owner) else SpanKind.NODE
-        name = class_name(type(owner))
+        node_type = self.anatomy.type_of(owner)
+        name = node_type.name
+        kind = SpanKind.FLOW if node_type.is_flow else SpanKind.NODE
         span = self._spans.open(kind, name, parent, scopes, owner=owner)
         if span is None:
             return None
@@ -144,7 +149,7 @@ class Starting:
         warnings = self.warned.pop(id(owner), None)
         if warnings:
             attributes["warnings"] = warnings
-        step = Step(span, owner, shared)
+        step = Step(span, node_type, owner, shared)
         params = read(owner, "params", None)
         if type(params) is dict and params:
             attributes["params"] = step.capture.value(params)
@@ -189,7 +194,7 @@ class Starting:
         if span is None:
             return
         span.node_key = flow.span.node_key
-        step = Step(span, flow.owner, flow.shared)
+        step = Step(span, flow.type, flow.owner, flow.shared)
         span.attributes = {"item": item, "params": step.capture.value(params)}
         self._spans.begin_step(step, flow)
         activation.before = here.get()
@@ -202,8 +207,8 @@ class Starting:
         values = frame.f_locals
         owner = values.get(piece.owner_name)
         span, scopes = self._scopes.locate()
-        if owner is None or scopes is None:
-            return None
+        if owner is None or scopes is None or (span is None and self._runs_inside(frame)):
+            return None  # an untraced run, maybe of a node that a traced one has in use elsewhere
         step = self._frames.step_of(owner, span)
         if step is None:
             return None
@@ -223,10 +228,10 @@ class Starting:
         values = frame.f_locals
         owner = values.get(piece.owner_name)
         span, scopes = self._scopes.locate()
-        if owner is None or scopes is None:
-            return None
+        if owner is None or scopes is None or (span is None and self._runs_inside(frame)):
+            return None  # an untraced run, maybe of a node that a traced one has in use elsewhere
         step = self._frames.step_of(owner, span)
-        if step is None or piece.kind in step.capture.hidden:
+        if step is None or step.capture.hides(piece.kind):
             return None
         if span is not None and span.kind is piece.kind and span.step is step:
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pocketflow
 
+from .running import LANE
 from .values import touch
 
 Own = Callable[[], Any]
@@ -83,7 +84,7 @@ def _exec_pool(base: type, own: Own) -> tuple[str, Any]:
     """An `_exec` over a pool of threads, or over gather."""
 
     def override(self: Any, prepared: Any) -> Any:
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        with ThreadPoolExecutor(1, initializer=LANE.set, initargs=(LANE.get(),)) as pool:
             futures = [pool.submit(self.exec, item) for item in range(3)]
         return [future.result() for future in futures]
 

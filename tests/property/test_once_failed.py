@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -121,4 +122,60 @@ def test_a_generator_read_in_post_is_no_second_exec(probe: str) -> None:
         "  node Lazy ok\n"
         "    exec ok\n"
         "    post ok\n"
+    )  # fmt: skip
+
+
+def test_an_untraced_run_takes_no_part_in_a_traced_one_of_the_same_flow(probe: str) -> None:
+    """A phase in a thread without context is found by its node, but not where that node runs untraced."""
+
+    class Own(Flow):
+        def _run(self, shared: Any) -> Any:
+            return super()._run(shared)
+
+        def prep(self, shared: Any) -> Any:
+            return None
+
+    class Elsewhere(Node):
+        def exec(self, prep_res: Any) -> Any:
+            if not inside:
+                inside.append(True)
+                thread = threading.Thread(target=lambda: flow.run({}))
+                thread.start()
+                thread.join()
+
+    inside: list[bool] = []
+    flow = Own(start=Elsewhere())
+    with capture_traces() as traces:
+        flow.run({})
+
+    assert [outline(trace) for trace in traces] == [
+        "flow Own ok\n"
+        "  prep ok\n"
+        "  node Elsewhere ok\n"
+        "    exec ok\n"
+    ]  # fmt: skip
+
+
+def test_a_phase_that_is_cancelled_later_than_at_its_first_await_is_cancelled(probe: str) -> None:
+    """From 3.13 on, the line that awaits comes again while the cancellation passes it."""
+
+    class Slow(AsyncNode):
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            await asyncio.sleep(0)
+            await asyncio.wait_for(asyncio.Event().wait(), 60)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(AsyncFlow(start=Slow()).run_async({}))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    with capture_traces() as traces:
+        asyncio.run(main())
+
+    assert outline(traces[0]) == (
+        "flow AsyncFlow cancelled\n"
+        "  node Slow cancelled\n"
+        "    post cancelled\n"
     )  # fmt: skip

@@ -13,7 +13,7 @@ from .generate import generate
 from .programs import Abilities, ClassSpec, Entry, Phase, Program, UnitSpec
 from .shrinking import pruned, shrink
 
-REGRESSIONS: list[int] = [7, 82, 374, 471, 475, 477]
+REGRESSIONS: list[int] = [2, 7, 67, 82, 374, 471, 475, 477, 3211]
 """Seeds of programs that once failed; they run in addition to the range that is asked for."""
 
 
