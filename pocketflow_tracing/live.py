@@ -32,40 +32,36 @@ new_id = _random.getrandbits
 class LiveSpan:
     """A span from its start until the worker has taken it. Times are of the monotonic clock, in ns."""
 
-    __slots__ = (
-        "attributes", "capture", "changes", "end", "failed_below", "failure", "generation", "input", "kind",
-        "name", "node_key", "output", "parent", "seq", "span_id", "start", "status", "status_message", "step",
-        "trace",
-    )  # fmt: skip
+    # Most spans never have these; a class attribute costs nothing until one does.
+    end = 0
+    node_key: str | None = None
+    status = Status.UNSET
+    status_message = ""
+    input: Any = None
+    """A snapshot, or a dict of snapshots by parameter name, or None where nothing was captured."""
+    output: Any = None
+    changes: Any = None
+    attributes: dict[str, Any] | None = None
+    failure: Failure | None = None
+    generation: Generation | None = None
+    step: Any = None
+    """The recorder's step this span belongs to, None for spans of the program's own."""
+    failed_below: tuple[int, int] | None = None
+    """The id of the exception that last ended a child, and of the span that keeps its stack trace."""
 
     def __init__(
         self, trace: LiveTrace, parent: LiveSpan | None, kind: SpanKind, name: str, start: int
     ) -> None:
         self.trace = trace
         self.parent = parent
-        self.span_id: int = new_id(64) or 1
-        self.seq = next(trace.sequence)
         self.kind = kind
         self.name = name
-        self.node_key: str | None = None
         self.start = start
-        self.end = 0
-        self.status = Status.UNSET
-        self.status_message = ""
-        self.input: Any = None
-        """A snapshot, or a dict of snapshots by parameter name, or None where nothing was captured."""
-        self.output: Any = None
-        self.changes: Any = None
-        self.attributes: dict[str, JSON] | None = None
-        self.failure: Failure | None = None
-        self.generation: Generation | None = None
-        self.step: Any = None
-        """The recorder's step this span belongs to, None for spans of the program's own."""
-        self.capture: Capture = parent.capture if parent is not None else trace.capture
+        self.seq = next(trace.sequence)
+        self.capture: Capture = trace.capture if parent is None else parent.capture
         """The switches that hold beneath this span."""
-        self.failed_below: tuple[int, int] | None = None
-        """The id of the exception that last ended a child, and of the span that keeps its stack trace."""
-        trace.open[self.span_id] = self
+        self.span_id = span_id = new_id(64) or 1
+        trace.open[span_id] = self
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +82,7 @@ class LiveTrace:
         self.config = config
         """The settings of this run, never changed after its start."""
         self.capture = Capture(config) if capture is None else capture
+        self.debug = config.debug
         self.sinks = sinks
         """The in-process sinks this trace goes to, beside the store its config names."""
         self.start = clock()

@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from .anatomy import Call, class_name
+from .anatomy import Call
 from .live import LiveSpan
 from .model import SpanKind
 from .scopes import here
@@ -27,7 +27,7 @@ class Phases:
         if activation.failed is not None and kind is SpanKind.EXEC:
             self._spans.settle(activation.failed, recovered=True)
             activation.failed = None
-        if kind is None or kind in step.capture.hidden:
+        if kind is None or step.capture.hides(kind):
             return
         activation.call = call
         self.open(activation, frame, kind, call.name, step.span)
@@ -37,14 +37,13 @@ class Phases:
     ) -> None:
         """A phase begins in `frame`; its span becomes what is current."""
         step = activation.step
-        name = f"{class_name(type(step.owner))}.{name.removesuffix('_async')}"
-        span = self._spans.open_phase(step, kind, name, parent)
+        span = self._spans.open_phase(step, kind, step.type.phase_names[name], parent)
         if kind is SpanKind.EXEC:
             span.attributes = _numbered(activation, step)
         if step.capture.inputs:
             span.input = self._spans.given(activation, frame, kind)
-        if kind is SpanKind.POST:
-            self._spans.before_post(step, span)
+        if kind is SpanKind.POST and step.capture.stores:
+            span.changes = step.latest
         activation.handled = sys.exc_info()[1]
         activation.phase_before = here.get()
         activation.phase = span
@@ -57,7 +56,7 @@ class Phases:
             self.end(activation, None, caught, failed=True)
             return
         call = activation.call
-        known = call is not None and bool(call.result)
+        known = activation.step.capture.outputs and call is not None and bool(call.result)
         self.end(activation, (frame.f_locals.get(call.result),) if known else None, None, failed=False)
 
     def end(

@@ -37,7 +37,6 @@ class Recorder:
         self._frames = Frames()
         self._phases = Phases(spans)
         self._starting = Starting(anatomy, scopes, spans, self._frames)
-        self._started = self._starting.by_role()
 
     def use(self, watcher: Watcher) -> None:
         """Ask `watcher` to watch the code that comes to light."""
@@ -47,10 +46,9 @@ class Recorder:
 
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`."""
-        react = self._started.get(piece.role)
-        if react is None or (self._frames.inherited and self._frames.is_inherited(frame)):
+        if self._frames.inherited and self._frames.is_inherited(frame):
             return
-        activation = react(piece, frame)
+        activation = self._starting.started(piece, frame)
         if activation is not None and piece.role is Role.PHASE and piece.kind is not None:
             self._phases.open(activation, frame, piece.kind, piece.name, activation.parent)
 

@@ -18,6 +18,7 @@ from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
 from .scopes import Scope
 from .steps import Activation, Step
+from .values import compare
 
 _SWITCHES = (
     "trace_inputs",
@@ -86,7 +87,7 @@ class Spans:
         self.running[trace.id] = trace
         for scope in reversed(scopes[:-1]):
             span.capture = self._stricter(span.capture, scope.settings.config)
-        if trace.config.debug:
+        if trace.debug:
             log.debug("[TRACING] Starting trace: %s", trace.name)
         self.outlet.trace_started(trace)
         return span
@@ -96,16 +97,19 @@ class Spans:
         span = LiveSpan(parent.trace, parent, kind, name, clock())
         span.step = step
         span.node_key = step.span.node_key
-        if span.trace.config.debug:
+        if span.trace.debug:
             log.debug("[TRACING] Starting node span: %s", name)
         return span
 
     def begin_step(self, step: Step, above: Step | None) -> None:
         """Take the input of a node, flow or iteration, before any code of it runs."""
-        previous = None if above is None else above.latest
-        step.store_before = step.latest = self._store(step, previous)
-        if step.capture.inputs:
+        capture = step.capture
+        if capture.inputs:
+            previous = None if above is None else above.latest
+            step.latest = capture.value(step.shared, previous)
             step.span.input = {"shared": step.latest}
+            if capture.stores:
+                step.store_before = step.latest
 
     def given(self, activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         """What a phase was called with, by parameter name."""
@@ -114,19 +118,13 @@ class Spans:
         if kind is SpanKind.PREP:
             return {"shared": step.latest}
         if kind is SpanKind.POST:
-            step.latest = self._store(step, step.latest)
+            step.latest = take(step.shared, step.latest)
             results = frame.f_locals
             named = {"shared": step.latest}
             for name, value in activation.machinery.results(results):
                 named[name] = take(value)
             return named
         return {"prep_res": take(activation.given)}
-
-    def before_post(self, step: Step, span: LiveSpan) -> None:
-        """Remember the store as it is right before post."""
-        if not step.capture.inputs:
-            step.latest = self._store(step, step.latest)
-        span.changes = step.latest
 
     # Closing.
 
@@ -148,10 +146,10 @@ class Spans:
             span.status = Status.OK
             if result is not None and step.capture.outputs:
                 span.output = step.capture.value(result[0])
-        if span.kind is SpanKind.POST:
+        if span.kind is SpanKind.POST and step.capture.stores:
             before = span.changes
-            step.latest = self._store(step, before)
-            span.changes = step.capture.changes(before, step.latest)
+            step.latest = step.capture.value(step.shared, before)
+            span.changes = compare(before, step.latest)
         if not failed:
             self.emit(span)
             return
@@ -188,17 +186,17 @@ class Spans:
             span.status = Status.OK
             if span.kind is not SpanKind.ITERATION:
                 attributes["action"] = value if type(value) is str or value is None else type(value).__name__
-        above = span.parent.step if span.parent is not None else None
-        after = self._store(step, step.latest)
-        if above is not None and above.shared is step.shared:
-            above.latest = after
-        if step.store_before is not None and (
-            span.kind is not SpanKind.NODE or after is not step.store_before
-        ):
-            span.changes = step.capture.changes(step.store_before, after)
-        if not failed and step.capture.outputs:
-            span.output = {"result": step.capture.value(value), "shared": after}
-        step.store_before = step.latest = step.shared = None
+        capture = step.capture
+        if capture.outputs:
+            after = capture.value(step.shared, step.latest)
+            above = span.parent.step if span.parent is not None else None
+            if above is not None and above.shared is step.shared:
+                above.latest = after
+            if capture.stores:
+                span.changes = compare(step.store_before, after)
+            if not failed:
+                span.output = {"result": capture.value(value), "shared": after}
+        step.store_before = step.latest = step.shared = step.activation = None
         self.emit(span)
 
     def end(self, span: LiveSpan, exception: BaseException | None) -> None:
@@ -215,7 +213,7 @@ class Spans:
         trace = span.trace
         trace.open.pop(span.span_id, None)
         trace.span_count += 1
-        if trace.config.debug:
+        if trace.debug:
             log.debug("[TRACING] Node span completed in %.2fms", (span.end - span.start) / 1e6)
         self.outlet.span_ended(span)
         root = trace.root
@@ -282,10 +280,6 @@ class Spans:
             span.parent.failed_below = (id(exception), span.span_id if inner is None else inner)
         span.status_message = f"{failure.type}: {failure.message}" if span.capture.errors else ""
         span.failure = failure if span.capture.errors else None
-
-    def _store(self, step: Step, previous: Any) -> Any:
-        """A picture of the shared store now; kept even with inputs off, to tell what changed."""
-        return step.capture.value(step.shared, previous)
 
     # Traces and settings.
 

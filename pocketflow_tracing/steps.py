@@ -7,7 +7,7 @@ from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .anatomy import Anatomy, Machinery, class_name, read
+from .anatomy import Anatomy, Machinery, NodeType, class_name, read
 from .live import LiveSpan
 from .model import Graph, GraphEdge, GraphNode, SpanKind
 
@@ -22,11 +22,12 @@ class Step:
 
     __slots__ = (
         "activation", "attempts", "capture", "failed", "items", "iterations", "latest", "max_attempts",
-        "owner", "shared", "span", "store_before", "walk",
+        "owner", "shared", "span", "store_before", "type", "walk",
     )  # fmt: skip
 
-    def __init__(self, span: LiveSpan, owner: object, shared: object) -> None:
+    def __init__(self, span: LiveSpan, kind: NodeType, owner: object, shared: object) -> None:
         span.step = self
+        self.type = kind
         self.span = span
         self.owner = owner
         self.shared = shared
@@ -90,7 +91,7 @@ class NodeKeys:
         waiting = [start]
         seen = {id(start)}
         for node in waiting:
-            kind = "flow" if anatomy.is_flow(node) else "node"
+            kind = "flow" if anatomy.type_of(node).is_flow else "node"
             name = class_name(type(node))
             graph.nodes.append(GraphNode(self.of(node), name, name, kind, self.path))
             for action, target in _successors(node):
