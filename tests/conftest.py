@@ -41,7 +41,8 @@ def nothing_left_behind() -> Iterator[None]:
     errors.forget_told()
     before = Surroundings.now()
     threads = set(threading.enumerate())
+    known = left_registered()  # only the test that leaves something fails
     yield
     assert Surroundings.now() == before
     assert remaining_threads(threads) == []
-    assert left_registered() == []
+    assert [left for left in left_registered() if left not in known] == []

@@ -28,9 +28,7 @@ class Listener(logging.Handler):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker of these tests."""
-    config.addinivalue_line(
-        "markers", "profile_misses(reason): what setprofile cannot see"
-    )
+    config.addinivalue_line("markers", "profile_misses(reason): what setprofile cannot see")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -173,11 +172,7 @@ def test_an_executor_with_a_copied_context_nests() -> None:
     assert both(lambda: Flow(start=Away())) == NESTED
 
 
-@pytest.mark.xfail(
-    sys.version_info < (3, 12),
-    reason="sys.setprofile cannot reach a thread that is already running",
-    strict=True,
-)
+@pytest.mark.profile_misses("sys.setprofile cannot reach a thread that is already running")
 def test_an_older_thread_with_a_copied_context_nests() -> None:
     """The pool's thread was started before the scope was opened."""
     with ThreadPoolExecutor(1) as pool:
