@@ -2,20 +2,74 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+from store_support import until
 
 from pocketflow_tracing.config import TracingConfig, resolve
 from pocketflow_tracing.delivery import Delivery
 from pocketflow_tracing.live import LiveSpan, LiveTrace, clock, trace_hex
 from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 from pocketflow_tracing.sinks.base import Sink
+from pocketflow_tracing.store import Store
 from pocketflow_tracing.values import Limits, snapshot
+
+PRELUDE = f"""
+import os, sys, threading, time
+sys.path.insert(0, {os.path.dirname(__file__)!r})
+from live_support import Run, Told, config, traced
+from pocketflow_tracing.delivery import delivery
+from pocketflow_tracing.sinks.base import Sink
+PATH = sys.argv[1]
+"""
+"""The first lines of a child process that traces into the file it is given."""
+
+
+@contextmanager
+def own_delivery() -> Iterator[Delivery]:
+    """A worker of the test's own, whose thread ends with the test."""
+    delivery = Delivery()
+    yield delivery
+    delivery._at_exit()
+    atexit.unregister(delivery._at_exit)
+    until(lambda: delivery.worker_thread is None, "the end of the worker's thread")
+    delivery.reset()
+
+
+def workers() -> list[threading.Thread]:
+    """The threads of workers."""
+    return [thread for thread in threading.enumerate() if thread.name == "pocketflow-tracing"]
+
+
+def stored(path: Path) -> list[Trace]:
+    """The traces in the file, with their spans, oldest first."""
+    store = Store(path)
+    try:
+        return [store.load(trace.id) for trace in reversed(store.traces(limit=100_000))]
+    finally:
+        store.close()
+
+
+def names(trace: Trace) -> list[str]:
+    """The names of the spans of a trace."""
+    return [span.name for span in trace.spans]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the program's user was told."""
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
 
 
 def config(store: Path | str | None, **settings: Any) -> TracingConfig:
     """The settings of a run that keeps its trace in `store`."""
-    return resolve(TracingConfig(store=store, **settings))
+    return resolve(TracingConfig(store=None if store is None else Path(store), **settings))
 
 
 class Run:
@@ -87,7 +141,26 @@ class Told(Sink):
         self._note(f"ended {trace.name}")
 
     def _note(self, call: str) -> None:
-        import threading
-
         self.calls.append(call)
         self.threads.add(threading.current_thread().name)
+
+
+class Gate(Sink):
+    """Holds the worker up until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def span_ended(self, span: Span) -> None:
+        self.reached.set()
+        self.opened.wait(20)
+
+
+def held_up(delivery: Delivery, settings: TracingConfig) -> tuple[Run, Gate]:
+    """A run whose worker stands still in a sink."""
+    gate = Gate()
+    run = Run(delivery, settings, gate)
+    run.step("First")
+    assert gate.reached.wait(20)
+    return run, gate
