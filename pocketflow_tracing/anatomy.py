@@ -80,8 +80,8 @@ class Machinery:
     """A watched code object and what there is to know about it."""
 
     __slots__ = (
-        "arguments", "bytecode", "calls", "code", "exec_local", "handlers", "is_batch", "is_generator",
-        "is_suspendable", "kind", "landings", "name", "own", "owner_name", "prep_local", "role",
+        "arguments", "bytecode", "calls", "code", "exec_local", "is_batch", "is_generator", "is_suspendable",
+        "kind", "landings", "name", "own", "owner_name", "prep_local", "quiet_lines", "role",
     )  # fmt: skip
 
     def __init__(
@@ -110,7 +110,8 @@ class Machinery:
             for offset, site in self.bytecode.by_offset.items():
                 if site.name in _CALLED:
                     self.calls[offset] = Call(*site)
-        self.handlers = handler_lines(code)
+        self.quiet_lines = _quiet_lines(code, role) if own else frozenset()
+        """The lines at which no phase can have ended."""
         self.landings = landings(code)
         by_kind = {call.kind or call.role: call.result for call in self.calls.values() if call.result}
         self.prep_local = by_kind.get(SpanKind.PREP)
@@ -121,12 +122,19 @@ class Machinery:
         offset = self.bytecode.at(last_instruction)
         return None if offset is None else self.calls.get(offset)
 
-    def results(self, values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """What prep and exec returned, by the names `post` calls them, read from a frame's locals."""
-        return [
-            ("prep_res", values.get(self.prep_local) if self.prep_local else None),
-            ("exec_res", values.get(self.exec_local) if self.exec_local else None),
-        ]
+    def results(self, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """What prep and exec returned, read from the locals of a frame that calls post."""
+        return (
+            values.get(self.prep_local) if self.prep_local else None,
+            values.get(self.exec_local) if self.exec_local else None,
+        )
+
+
+def _quiet_lines(code: CodeType, role: Role) -> frozenset[int]:
+    lines = {line for _, _, line in code.co_lines() if line is not None}
+    if role is Role.EXEC:
+        return frozenset(lines - handler_lines(code))
+    return frozenset({code.co_firstlineno, min(lines - {code.co_firstlineno}, default=0)})
 
 
 class Unknown:
@@ -138,11 +146,8 @@ UNKNOWN: Final = Unknown()
 
 def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
     """The attribute as stored on the instance, in a slot, or on its class, unbound; else `default`."""
-    try:
-        fields = object.__getattribute__(instance, "__dict__")
-    except AttributeError:
-        fields = None
-    if type(fields) is dict and name in fields:
+    fields = fields_of(instance)
+    if name in fields:
         return fields[name]
     found = on_class(type(instance), name)
     if found is not None and type(found).__name__ == "member_descriptor":
@@ -151,6 +156,15 @@ def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
         except AttributeError:
             return default
     return default if found is None else found
+
+
+def fields_of(instance: object) -> dict[str, Any]:
+    """The instance's own dictionary; an empty one where it has none."""
+    try:
+        fields = object.__getattribute__(instance, "__dict__")
+    except AttributeError:
+        return {}
+    return fields if type(fields) is dict else {}
 
 
 def on_class(cls: type, name: str) -> Any:
@@ -291,6 +305,10 @@ class Anatomy:
             is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
             known = self._types[id(cls)] = NodeType(cls, is_flow=is_flow)
         return known
+
+    def is_known(self, cls: type) -> bool:
+        """Whether `learn` has seen this class."""
+        return id(cls) in self._classes
 
     def _remember(self, cls: type) -> None:
         # Weakly: programs make classes inside functions, and they must be free to go.

@@ -119,10 +119,14 @@ class Engine:
         self._anatomy.refresh()
         recorder = Recorder(self._anatomy, self.scopes, self.spans)
         probe = make_probe(self._anatomy.machinery, recorder)
-        if not probe.start(every_thread=every_thread):
-            return
         recorder.use(probe)
-        self._recorder, self._probe = recorder, probe
+        try:
+            is_on = probe.start(every_thread=every_thread)
+        except BaseException:
+            probe.stop()
+            raise
+        if is_on:
+            self._recorder, self._probe = recorder, probe
 
     def _stop(self) -> None:
         probe, self._probe = self._probe, None

@@ -7,11 +7,13 @@ from types import FrameType
 from typing import Any
 
 from .anatomy import Call
-from .live import LiveSpan
-from .model import SpanKind
+from .errors import log
+from .live import LiveSpan, clock
+from .model import SpanKind, Status
 from .scopes import here
 from .spans import Spans
 from .steps import Activation, Step
+from .values import compare
 
 
 class Phases:
@@ -37,13 +39,16 @@ class Phases:
     ) -> None:
         """A phase begins in `frame`; its span becomes what is current."""
         step = activation.step
-        span = self._spans.open_phase(step, kind, step.type.phase_names[name], parent)
+        span = LiveSpan(parent.trace, parent, kind, step.type.phase_names[name], clock())
+        span.step = step
+        span.node_key = step.span.node_key
         if kind is SpanKind.EXEC:
             span.attributes = _numbered(activation, step)
         if step.capture.inputs:
-            span.input = self._spans.given(activation, frame, kind)
-        if kind is SpanKind.POST and step.capture.stores:
-            span.changes = step.latest
+            span.input = _given(activation, frame, kind)
+            span.start = clock()  # taking the input is no part of the phase
+        if parent.trace.debug:
+            log.debug("[TRACING] Starting node span: %s", span.name)
         activation.handled = sys.exc_info()[1]
         activation.phase_before = here.get()
         activation.phase = span
@@ -51,13 +56,19 @@ class Phases:
 
     def move_on(self, activation: Activation, frame: FrameType) -> None:
         """`frame` does something else now: the phase has returned, or the frame has caught what it raised."""
-        caught = _caught(activation, frame)
-        if caught is not None:
+        caught = sys.exc_info()[1]
+        if (
+            caught is not None
+            and caught is not activation.handled
+            and _is_from_phase(caught, activation, frame)
+        ):
             self.end(activation, None, caught, failed=True)
             return
-        call = activation.call
-        known = activation.step.capture.outputs and call is not None and bool(call.result)
-        self.end(activation, (frame.f_locals.get(call.result),) if known else None, None, failed=False)
+        local = None if activation.call is None else activation.call.result
+        if local and activation.step.capture.outputs:
+            self.end(activation, (frame.f_locals.get(local),), None, failed=False)
+        else:
+            self.end(activation, None, None, failed=False)
 
     def end(
         self,
@@ -67,21 +78,43 @@ class Phases:
         *,
         failed: bool,
     ) -> None:
-        """The phase ended: with `result`, None where the value is not known, or with `exception`."""
+        """The phase ended: with `result`, None where the value is not known, or with `exception`.
+
+        A failed attempt is kept back until it is known whether the program recovers from it.
+        """
         span = activation.phase
         assert span is not None
+        span.end = clock()
         activation.phase = activation.handled = None
         if here.get() is span:
             here.set(activation.phase_before)
-        activation.phase_before = None
-        self._spans.end_phase(activation, span, result, exception, failed=failed)
+        step = activation.step
+        if failed:
+            self._spans.fail(span, exception)
+        else:
+            span.status = Status.OK
+            if result is not None and step.capture.outputs:
+                span.output = step.capture.value(result[0])
+                step.last_output = (result[0], span.output)
+        if span.kind is SpanKind.POST and step.capture.stores:
+            before = step.latest
+            step.latest = step.capture.value(step.shared, before)
+            span.changes = compare(before, step.latest)
+            step.post = (before, step.latest, span.changes)
+        if not failed or span.kind is not SpanKind.EXEC or span.status is not Status.ERROR:
+            self._spans.emit(span)
+        elif activation.machinery.kind is None:
+            activation.failed = span
+        else:
+            step.failed = (*step.failed, span)
 
 
 def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
     # An `_exec` of the user's own may call exec for reasons of its own: only PocketFlow's loop counts.
-    activation.attempt = activation.attempt + 1 if activation.machinery.own else 1
-    step.attempts = max(step.attempts, activation.attempt)
-    attributes: dict[str, Any] = {"attempt": activation.attempt}
+    activation.attempt = attempt = activation.attempt + 1 if activation.machinery.own else 1
+    if attempt > step.attempts:
+        step.attempts = attempt
+    attributes: dict[str, Any] = {"attempt": attempt}
     if activation.item is not None:
         attributes["item"] = activation.item
     if step.max_attempts is not None:
@@ -89,16 +122,28 @@ def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
     return attributes
 
 
-def _caught(activation: Activation, frame: FrameType) -> BaseException | None:
-    """The exception that ended the open phase, if `frame` has just caught one."""
-    caught = sys.exc_info()[1]
-    if caught is None or caught is activation.handled:
-        return None
+def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
+    """What a phase is called with, by parameter name."""
+    step = activation.step
+    if kind is SpanKind.PREP:
+        return {"shared": step.latest}
+    if kind is not SpanKind.POST:
+        return {"prep_res": step.picture(activation.given)}
+    step.latest = step.capture.value(step.shared, step.latest)
+    prep_res, exec_res = activation.machinery.results(frame.f_locals)
+    return {
+        "shared": step.latest,
+        "prep_res": step.capture.value(prep_res),
+        "exec_res": step.picture(exec_res),
+    }
+
+
+def _is_from_phase(caught: BaseException, activation: Activation, frame: FrameType) -> bool:
     if activation.machinery.own:
-        return caught
+        return True
     # An override may do more than call the phase: blame the phase only for what came out of that call.
     trace = BaseException.__dict__["__traceback__"].__get__(caught)
     while trace is not None and trace.tb_frame is not frame:
         trace = trace.tb_next
     call = None if trace is None else activation.machinery.call_at(trace.tb_lasti)
-    return caught if call is not None and call is activation.call else None
+    return call is not None and call is activation.call

@@ -156,7 +156,8 @@ class Recorder:
         if piece.role is Role.EXEC:
             if piece.is_batch:
                 activation.step.items = None
-            self._spans.settle_all(activation.step, recovered=not failed)
+            if activation.step.failed:
+                self._spans.settle_all(activation.step, recovered=not failed)
         if activation.top is not None:
             self._close_step(activation, activation.top, value, exception, failed=failed)
         if self.when_idle is not None and self.is_idle():
@@ -164,15 +165,13 @@ class Recorder:
 
     def _passed(self, piece: Machinery, frame: FrameType, value: object) -> None:
         """A frame that is no activation ended: an import, the choice of the next node, a muted run."""
-        if self._frames.inherited.pop(id(frame), None) is not None:
-            return
-        if piece.role is Role.IMPORT:
-            self._starting.watch(self._anatomy.refresh())
-        elif piece.role is Role.NEXT:
+        if piece.role is Role.NEXT:
             span = here.get()
             if type(span) is LiveSpan and span.step is not None and span.step.walk is not None:
                 span.step.walk.next = value
-        elif id(frame) in self._frames.muted:
+        elif piece.role is Role.IMPORT:
+            self._starting.watch(self._anatomy.refresh())
+        elif self._frames.inherited.pop(id(frame), None) is None and id(frame) in self._frames.muted:
             here.set(self._frames.muted.pop(id(frame))[1])
 
     def _close_step(
@@ -185,10 +184,10 @@ class Recorder:
         failed: bool,
     ) -> None:
         span = step.span
-        self._spans.settle_all(step, recovered=not failed)
+        if step.failed:
+            self._spans.settle_all(step, recovered=not failed)
         if here.get() is span:
             here.set(activation.before)
-        self._frames.remove_step(step)
         self._spans.end_step(step, value, exception, failed=failed)
         trace = span.trace
         if span is trace.root and trace.open:

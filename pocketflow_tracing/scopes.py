@@ -93,8 +93,10 @@ class Scopes:
 
         `(None, [])` is outside of any scope; `(None, None)` where tracing is muted.
         """
-        scopes: list[Scope] = []
         current = here.get()
+        if type(current) is LiveSpan and not current.end and current.trace.pending:
+            return current, []
+        scopes: list[Scope] = []
         while current is not None:
             if type(current) is LiveSpan:
                 if not current.end and current.trace.pending:

@@ -7,7 +7,6 @@ outlet, whose worker does the rest.
 from __future__ import annotations
 
 import os
-from types import FrameType
 from typing import Any, Protocol
 
 from .capture import Capture
@@ -17,7 +16,7 @@ from .failures import Failure, status_of
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
 from .scopes import Scope
-from .steps import Activation, Step
+from .steps import Step
 from .values import compare
 
 _SWITCHES = (
@@ -68,6 +67,8 @@ class Spans:
 
         None where the run is not in the sample, or is switched off.
         """
+        if parent is not None and not scopes:
+            return LiveSpan(parent.trace, parent, kind, name, clock())
         scopes = scopes or []
         own = [
             scope.settings.flow_name for scope in scopes if scope.owner is not None and scope.owner is owner
@@ -92,15 +93,6 @@ class Spans:
         self.outlet.trace_started(trace)
         return span
 
-    def open_phase(self, step: Step, kind: SpanKind, name: str, parent: LiveSpan) -> LiveSpan:
-        """A new span for a phase of `step`."""
-        span = LiveSpan(parent.trace, parent, kind, name, clock())
-        span.step = step
-        span.node_key = step.span.node_key
-        if span.trace.debug:
-            log.debug("[TRACING] Starting node span: %s", name)
-        return span
-
     def begin_step(self, step: Step, above: Step | None) -> None:
         """Take the input of a node, flow or iteration, before any code of it runs."""
         capture = step.capture
@@ -111,55 +103,7 @@ class Spans:
             if capture.stores:
                 step.store_before = step.latest
 
-    def given(self, activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
-        """What a phase was called with, by parameter name."""
-        step = activation.step
-        take = step.capture.value
-        if kind is SpanKind.PREP:
-            return {"shared": step.latest}
-        if kind is SpanKind.POST:
-            step.latest = take(step.shared, step.latest)
-            results = frame.f_locals
-            named = {"shared": step.latest}
-            for name, value in activation.machinery.results(results):
-                named[name] = take(value)
-            return named
-        return {"prep_res": take(activation.given)}
-
     # Closing.
-
-    def end_phase(
-        self,
-        activation: Activation,
-        span: LiveSpan,
-        result: tuple[object] | None,
-        raised: BaseException | None,
-        *,
-        failed: bool,
-    ) -> None:
-        """End a phase; a failed attempt waits until it is known whether the program recovers."""
-        step = activation.step
-        span.end = clock()
-        if failed:
-            self._fail(span, raised)
-        else:
-            span.status = Status.OK
-            if result is not None and step.capture.outputs:
-                span.output = step.capture.value(result[0])
-        if span.kind is SpanKind.POST and step.capture.stores:
-            before = span.changes
-            step.latest = step.capture.value(step.shared, before)
-            span.changes = compare(before, step.latest)
-        if not failed:
-            self.emit(span)
-            return
-        if span.kind is SpanKind.EXEC and span.status is Status.ERROR:
-            if activation.machinery.kind is None:
-                activation.failed = span
-            else:
-                step.failed.append(span)
-            return
-        self.emit(span)
 
     def settle(self, span: LiveSpan, *, recovered: bool) -> None:
         """Deliver a failed attempt, now that its outcome is known."""
@@ -169,8 +113,9 @@ class Spans:
 
     def settle_all(self, step: Step, *, recovered: bool) -> None:
         """Deliver the failed attempts of a step that were not tied to one `_exec`."""
-        while step.failed:
-            self.settle(step.failed.pop(), recovered=recovered)
+        failed, step.failed = step.failed, ()
+        for span in failed:
+            self.settle(span, recovered=recovered)
 
     def end_step(self, step: Step, value: object, exception: BaseException | None, *, failed: bool) -> None:
         """End a node, flow or iteration that returned `value` or failed."""
@@ -181,7 +126,7 @@ class Spans:
             attributes["attempts"] = step.attempts
             attributes["max_attempts"] = step.max_attempts or step.attempts
         if failed:
-            self._fail(span, exception)
+            self.fail(span, exception)
         else:
             span.status = Status.OK
             if span.kind is not SpanKind.ITERATION:
@@ -196,8 +141,24 @@ class Spans:
                 span.changes = compare(step.store_before, after)
             if not failed:
                 span.output = {"result": capture.value(value), "shared": after}
-        step.store_before = step.latest = step.shared = step.activation = None
+        step.store_before = step.latest = step.shared = step.activation = step.post = step.last_output = None
         self.emit(span)
+
+    def _outcome(self, step: Step, value: object, *, failed: bool) -> None:
+        """What a step returned, the store after it, and what changed in it."""
+        span = step.span
+        capture = step.capture
+        # Nothing runs between the end of post and that of its node.
+        post = step.post
+        after = post[1] if post is not None else capture.value(step.shared, step.latest)
+        above = span.parent.step if span.parent is not None else None
+        if above is not None and above.shared is step.shared:
+            above.latest = after
+        if capture.stores:
+            is_posts = post is not None and post[0] is step.store_before
+            span.changes = post[2] if post is not None and is_posts else compare(step.store_before, after)
+        if not failed:
+            span.output = {"result": step.picture(value), "shared": after}
 
     def end(self, span: LiveSpan, exception: BaseException | None) -> None:
         """End a span of the program's own."""
@@ -205,7 +166,7 @@ class Spans:
         if exception is None:
             span.status = Status.OK
         else:
-            self._fail(span, exception)
+            self.fail(span, exception)
         self.emit(span)
 
     def emit(self, span: LiveSpan) -> None:
@@ -216,8 +177,7 @@ class Spans:
         if trace.debug:
             log.debug("[TRACING] Node span completed in %.2fms", (span.end - span.start) / 1e6)
         self.outlet.span_ended(span)
-        root = trace.root
-        if root is not None and root.end and not trace.open:
+        if not trace.open and trace.root is not None and trace.root.end:
             self.end_trace(trace)
 
     def close_orphans(self, trace: LiveTrace) -> None:
@@ -268,8 +228,9 @@ class Spans:
         for trace in list(self.running.values()):
             trace.complete = False
 
-    def _fail(self, span: LiveSpan, exception: BaseException | None) -> None:
-        if exception is None:  # the interpreter did not show it (setprofile)
+    def fail(self, span: LiveSpan, exception: BaseException | None) -> None:
+        """Give a span that ended the exception that ended it, None where that was not seen."""
+        if exception is None:
             span.status = Status.ERROR
             return
         span.status = status_of(exception)

@@ -6,7 +6,7 @@ from itertools import count
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
-from .anatomy import Anatomy, Call, Machinery, Role, functions_in, read
+from .anatomy import Anatomy, Call, Machinery, Role, fields_of, functions_in, read
 from .frames import Frames
 from .live import LiveSpan
 from .model import SpanKind
@@ -98,7 +98,8 @@ class Starting:
             return self._join(piece, frame, step)
         if not piece.arguments:
             return None
-        self.watch(self.anatomy.learn(type(owner)))
+        if not self.anatomy.is_known(type(owner)):
+            self.watch(self.anatomy.learn(type(owner)))
         return self._open_run(piece, frame, owner, values.get(piece.arguments[0]), span, scopes)
 
     def _join(self, piece: Machinery, frame: FrameType, step: Step) -> Activation:
@@ -124,7 +125,6 @@ class Starting:
         activation.top = step
         activation.before = before
         step.activation = activation
-        self._frames.add_step(step)
         here.set(step.span)
         return activation
 
@@ -146,13 +146,15 @@ class Starting:
         span.node_key = key
         attributes: dict[str, Any] = {"visit": visit}
         span.attributes = attributes
-        warnings = self.warned.pop(id(owner), None)
-        if warnings:
-            attributes["warnings"] = warnings
+        if self.warned and id(owner) in self.warned:
+            attributes["warnings"] = self.warned.pop(id(owner))
         step = Step(span, node_type, owner, shared)
-        params = read(owner, "params", None)
+        fields = fields_of(owner)
+        params = fields.get("params")
         if type(params) is dict and params:
             attributes["params"] = step.capture.value(params)
+        limit = fields.get("max_retries")
+        step.max_attempts = limit if type(limit) is int else None
         self._spans.begin_step(step, above)
         return step
 
@@ -189,6 +191,8 @@ class Starting:
 
     def _open_iteration(self, activation: Activation, params: object) -> None:
         flow = activation.step
+        if flow.iterations is None:
+            flow.iterations = count()
         item = next(flow.iterations)
         span = self._spans.open(SpanKind.ITERATION, f"{flow.span.name}[{item}]", flow.span, [])
         if span is None:
@@ -200,39 +204,40 @@ class Starting:
         activation.before = here.get()
         activation.top = activation.step = step
         step.activation = activation
-        self._frames.add_step(step)
         here.set(span)
 
     def _exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
-        values = frame.f_locals
-        owner = values.get(piece.owner_name)
-        span, scopes = self._scopes.locate()
-        if owner is None or scopes is None or (span is None and self._runs_inside(frame)):
-            return None  # an untraced run, maybe of a node that a traced one has in use elsewhere
-        step = self._frames.step_of(owner, span)
+        outer = self._frames.active.get(id(frame.f_back)) if piece.own else None
+        if outer is not None and outer.machinery.own and outer.machinery.role is Role.RUN:
+            step: Step | None = outer.step
+        else:
+            step = self._step_at(piece, frame)
         if step is None:
             return None
         activation = self._join(piece, frame, step)
         if piece.is_batch:
             step.items = count()
         elif piece.arguments:
-            activation.given = values.get(piece.arguments[0])
+            if step.capture.inputs:
+                activation.given = frame.f_locals.get(piece.arguments[0])
             if piece.own:
                 activation.item = None if step.items is None else next(step.items)
-                limit = read(owner, "max_retries", 1)
-                step.max_attempts = limit if type(limit) is int else 1
         return activation
 
-    def _phase_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
-        """The code of a phase runs: a span of its own, unless the call of it was seen already."""
-        values = frame.f_locals
-        owner = values.get(piece.owner_name)
+    def _step_at(self, piece: Machinery, frame: FrameType) -> Step | None:
+        """The step that a frame of a node works for, None where that node's run is not traced."""
+        owner = frame.f_locals.get(piece.owner_name)
         span, scopes = self._scopes.locate()
         if owner is None or scopes is None or (span is None and self._runs_inside(frame)):
             return None  # an untraced run, maybe of a node that a traced one has in use elsewhere
-        step = self._frames.step_of(owner, span)
+        return self._frames.step_of(owner, span)
+
+    def _phase_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        """The code of a phase runs: a span of its own, unless the call of it was seen already."""
+        step = self._step_at(piece, frame)
         if step is None or step.capture.hides(piece.kind):
             return None
+        span, _ = self._scopes.locate()
         if span is not None and span.kind is piece.kind and span.step is step:
             return None
         parent = span if step.span.end else step.span
@@ -240,7 +245,8 @@ class Starting:
             return None
         activation = self._join(piece, frame, step)
         activation.parent = parent
-        activation.given = values.get(piece.arguments[0]) if piece.arguments else None
+        if step.capture.inputs and piece.arguments:
+            activation.given = frame.f_locals.get(piece.arguments[0])
         return activation
 
     def meet(self, activation: Activation, frame: FrameType, call: Call, code: CodeType | None) -> None:

@@ -7,12 +7,13 @@ from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .anatomy import Anatomy, Machinery, NodeType, class_name, read
+from .anatomy import Anatomy, Call, Machinery, NodeType, class_name, read
 from .live import LiveSpan
 from .model import Graph, GraphEdge, GraphNode, SpanKind
 
 if TYPE_CHECKING:
     from .capture import Capture
+    from .values import ChangeSet, Snapshot
 
 MAX_GRAPH_NODES = 2_000
 
@@ -20,10 +21,26 @@ MAX_GRAPH_NODES = 2_000
 class Step:
     """One run of a node, flow or iteration: its span and what its phases need to know."""
 
-    __slots__ = (
-        "activation", "attempts", "capture", "failed", "items", "iterations", "latest", "max_attempts",
-        "owner", "shared", "span", "store_before", "type", "walk",
-    )  # fmt: skip
+    # Most steps never have these; a class attribute costs nothing until one does.
+    activation: Activation | None = None
+    """The frame that opened this step and ends it; None where a frame of its flow's does."""
+    store_before: Any = None
+    """The store as it was before the step."""
+    latest: Any = None
+    """The last picture of the store, from which the next one takes over what is unchanged."""
+    last_output: tuple[object, Snapshot] | None = None
+    """What the last phase returned, and the picture taken of it then."""
+    post: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
+    """The store before and after post, and what that changed."""
+    attempts = 0
+    max_attempts: int | None = None
+    items: count[int] | None = None
+    """Numbers the items while a batch `_exec` hands them out."""
+    iterations: count[int] | None = None
+    """Numbers the iterations of a batch flow."""
+    failed: tuple[LiveSpan, ...] = ()
+    """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
+    walk: Walk | None = None
 
     def __init__(self, span: LiveSpan, kind: NodeType, owner: object, shared: object) -> None:
         span.step = self
@@ -32,20 +49,11 @@ class Step:
         self.owner = owner
         self.shared = shared
         self.capture: Capture = span.capture
-        self.activation: Activation | None = None
-        """The frame that opened this step and ends it; None where a frame of its flow's does."""
-        self.store_before: Any = None
-        """The store as it was before the step."""
-        self.latest: Any = None
-        """The last picture of the store, from which the next one takes over what is unchanged."""
-        self.attempts = 0
-        self.max_attempts: int | None = None
-        self.items: count[int] | None = None
-        """Numbers the items while a batch `_exec` hands them out."""
-        self.iterations: count[int] = count()
-        self.failed: list[LiveSpan] = []
-        """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
-        self.walk: Walk | None = None
+
+    def picture(self, value: object) -> Snapshot:
+        """A picture of what a phase is given: the one taken when the phase right before it returned it."""
+        last = self.last_output
+        return last[1] if last is not None and last[0] is value else self.capture.value(value)
 
 
 class Walk:
@@ -116,38 +124,35 @@ def _successors(node: object) -> list[tuple[str, object]]:
 class Activation:
     """One running frame of machinery."""
 
-    __slots__ = (
-        "attempt", "before", "call", "failed", "frame", "given", "handled", "item", "machinery", "opaque",
-        "opaque_before", "parent", "phase", "phase_before", "step", "thread", "top",
-    )  # fmt: skip
+    # Most frames never have these; a class attribute costs nothing until one does.
+    top: Step | None = None
+    """The step this frame opened and closes when it ends."""
+    before: Any = None
+    """What was current before `top` began."""
+    phase: LiveSpan | None = None
+    """The phase that a call of this frame began and that has not ended."""
+    phase_before: Any = None
+    call: Call | None = None
+    """The call that began `phase`."""
+    handled: BaseException | None = None
+    """The exception being handled when `phase` began: not one that `phase` raised."""
+    given: Any = None
+    """What `_exec` was given: the input of its attempts."""
+    item: int | None = None
+    attempt = 0
+    failed: LiveSpan | None = None
+    """A failed attempt of which it is not known yet whether the program recovers from it."""
+    parent: Any = None
+    """Where the phase belongs whose code this frame runs."""
+    opaque: Any = None
+    """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
+    opaque_before: Any = None
 
     def __init__(self, machinery: Machinery, frame: FrameType, step: Step) -> None:
         self.machinery = machinery
         self.frame = frame
-        self.thread = get_ident()
         self.step = step
-        self.top: Step | None = None
-        """The step this frame opened and closes when it ends."""
-        self.before: Any = None
-        """What was current before `top` began."""
-        self.phase: LiveSpan | None = None
-        """The phase that a call of this frame began and that has not ended."""
-        self.phase_before: Any = None
-        self.call: Any = None
-        """The call that began `phase`."""
-        self.handled: BaseException | None = None
-        """The exception being handled when `phase` began: not one that `phase` raised."""
-        self.given: Any = None
-        """What `_exec` was given: the input of its attempts."""
-        self.item: int | None = None
-        self.attempt = 0
-        self.failed: LiveSpan | None = None
-        """A failed attempt of which it is not known yet whether the program recovers from it."""
-        self.parent: Any = None
-        """Where the phase belongs whose code this frame runs."""
-        self.opaque: Any = None
-        """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
-        self.opaque_before: Any = None
+        self.thread = get_ident()
 
 
 def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:
