@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import tell_failure
-from ..live import LiveSpan, LiveTrace, clock, finished, header, trace_hex
+from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
-from ..values import Policy
+from ..values.redaction import Policy
+from .finished import finished, header
 from .keeper import Keeper
 from .queue import drop_values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,16 @@ class Batch:
         """Add a span."""
         self.spans.append(span)
         self.bytes += span.size
+
+
+def _find(id: str, *stores: Store | None) -> Trace | None:
+    for store in stores:
+        try:
+            if store is not None:
+                return store.load(id)
+        except StoreError as failure:
+            log.debug("cannot read back trace %s: %s", id, failure)
+    return None
 
 
 class Keeper:
@@ -108,27 +119,30 @@ class Keeper:
         self.waiting = 0
         return True
 
-    def load(self, id: str) -> Trace | None:
-        """A trace of this process, from wherever it is; None where it is gone."""
-        for store in (self._memory, self._file):
-            try:
-                if store is not None:
-                    return store.load(id)
-            except StoreError as failure:
-                log.debug("cannot read back trace %s: %s", id, failure)
-        return None
+    def load(self, ids: Iterable[str]) -> list[Trace]:
+        """Traces of this process by id, from wherever they are; those that are gone are left out."""
+        from ..store import Store
 
-    def prune(self, deadline: float = math.inf) -> None:
-        """Delete what is too old or too much, if it is time to look again."""
+        reader = Store(self.path)
+        try:
+            found = [_find(id, self._memory, reader) for id in ids]
+        finally:
+            reader.close()
+        return [trace for trace in found if trace is not None]
+
+    def prune(self, seconds: float) -> None:
+        """Delete what is too old or too much, if it is time to look again; the rest another time."""
         now = time.monotonic()
-        if now < self._prune_at and self._unpruned_bytes < self._file.max_bytes // 16:
+        if self._memory is not None or (
+            now < self._prune_at and self._unpruned_bytes < self._file.max_bytes // 16
+        ):
             return
-        self._prune_at, self._unpruned_bytes = now + PRUNE_SECONDS, 0
-        if self._memory is None:
-            try:
-                self._file.prune(deadline)
-            except StoreError as failure:
-                log.debug("cannot prune: %s", failure)
+        try:
+            self._file.prune(now + seconds)
+        except StoreError as failure:
+            log.debug("cannot prune: %s", failure)
+        is_done = time.monotonic() < now + seconds
+        self._prune_at, self._unpruned_bytes = now + (PRUNE_SECONDS if is_done else 1.0), 0
 
     def rest(self) -> None:
         """Close the file; it opens again when needed."""

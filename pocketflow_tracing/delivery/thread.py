@@ -103,8 +103,7 @@ class Delivery(Queue):
     def load(self, ids: Iterable[str], config: TracingConfig) -> list[Trace]:
         """Traces of this process, from the store or from the memory that stands in for it."""
         keeper = self._worker.keeper(config.store)
-        found = [] if keeper is None else [keeper.load(id) for id in ids]
-        return [trace for trace in found if trace is not None]
+        return [] if keeper is None else keeper.load(ids)
 
     # The thread.
 
@@ -273,8 +272,8 @@ class Delivery(Queue):
         if self._holds_start:
             self._holds_start = False
             self._may_start.append(True)
-            # Otherwise with the next record: Python warns of a fork beside a thread even after it.
-            if self.records and threading.active_count() > 1:
+            # Else with the next record: Python warns of a fork beside threads when it is over.
+            if self._worker.has_more:
                 self.call_worker()
 
     def _after_fork_in_child(self) -> None:

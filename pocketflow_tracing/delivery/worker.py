@@ -31,8 +31,12 @@ RENEW_SECONDS = 15.0
 POLL_SECONDS = (0.05, 0.1)
 """How soon the worker looks again while traces are open, and how late if there was nothing new."""
 REST_SECONDS = 0.05
+"""How long the worker goes on when a fork waits for it."""
+PRUNE_SECONDS = 0.1
+"""How long it deletes old traces before it looks whether there is something else to do."""
 LINGER_SECONDS = 1.0
 """How long files stay open after the last trace."""
+MAX_SINKS = 100
 _NEVER = float("inf")
 
 
@@ -59,7 +63,7 @@ class Worker:
         self._queue = queue
         self._traces: dict[int, Followed] = {}
         self._keepers: dict[Path, Keeper] = {}
-        self._notes: deque[tuple[Callable[[Any], None], Any, str]] = deque()
+        self._notes: deque[tuple[Callable[[Any], object], Any, str]] = deque()
         self._closable: dict[int, Sink] = {}
         self._save_at = _NEVER
         self._rest_at = _NEVER
@@ -79,6 +83,9 @@ class Worker:
             emptied = self._take(TURN_SECONDS)
             if time.monotonic() >= self._save_at:
                 self._save()
+            if emptied:
+                for keeper in self._keepers.values():
+                    keeper.prune(PRUNE_SECONDS)
         self._tell(_NEVER)
         return self._pause(busy) if emptied else YIELD_SECONDS
 
@@ -115,17 +122,23 @@ class Worker:
         self._tell(deadline)
         with self.lock:
             for keeper in self._keepers.values():
-                if time.monotonic() < deadline - 0.2:
-                    keeper.prune(deadline - 0.2)
+                if time.monotonic() < deadline - 2 * PRUNE_SECONDS:
+                    keeper.prune(PRUNE_SECONDS)
                 keeper.close()
 
     def rest(self) -> None:
-        """Write what is there, as far as it takes no time, and close the files, for a fork."""
+        """Write and tell what is there, as far as it takes no time, and close the files, for a fork."""
         with self.lock:
             self._take(REST_SECONDS)
             self._save()
             for keeper in self._keepers.values():
                 keeper.rest()
+        self._tell(time.monotonic() + REST_SECONDS)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything left to do at once."""
+        return bool(self._queue.records or self._notes)
 
     def abandon(self) -> None:
         """After a fork: leave everything to the parent, files that are still open too."""
@@ -165,7 +178,7 @@ class Worker:
         followed = self._traces[live.id] = Followed(live, keeper)
         for sink in live.sinks:
             if _holds_something(sink):
-                self._closable[id(sink)] = sink
+                self._remember(sink)
         if live.sinks:
             self._note_all(followed, "trace_started", followed.header())
         self._save_within(SAVE_SECONDS)
@@ -238,7 +251,6 @@ class Worker:
             return self._rest_at - now
         with self.lock:
             for keeper in self._keepers.values():
-                keeper.prune()
                 keeper.rest()
         return None
 
@@ -267,6 +279,15 @@ class Worker:
             ticket.left += sum(keeper.waiting for keeper in self._keepers.values())
         finally:
             ticket.done.ring()
+
+    def _remember(self, sink: Sink) -> None:
+        """See that a sink is flushed and closed in the end; the last ones that were used are enough."""
+        self._closable.pop(id(sink), None)
+        self._closable[id(sink)] = sink
+        if len(self._closable) > MAX_SINKS:
+            # One for each of very many scopes: it sends what it holds, and is its owner's to close.
+            oldest = self._closable.pop(next(iter(self._closable)))
+            self._notes.append((oldest.flush, 1.0, _name(oldest)))
 
     def _flush_sinks(self, deadline: float) -> int:
         """Have every sink send on what it holds back; how many could not."""

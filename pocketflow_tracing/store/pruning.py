@@ -81,18 +81,28 @@ def count_undelivered(connection: sqlite3.Connection, number: int) -> None:
     )
 
 
-def give_back(connection: sqlite3.Connection) -> None:
-    """Make the file as small as its content, and empty the log: what was deleted is nowhere on the disk."""
+def give_back(connection: sqlite3.Connection, deadline: float) -> None:
+    """Make the file as small as its content, and empty the log: what was deleted is nowhere on the disk.
+
+    At most until `deadline` (monotonic); pages that are left are used again by what comes.
+    """
     connection.execute(
         "DELETE FROM writers WHERE number NOT IN (SELECT writer FROM traces) "
         "AND number NOT IN (SELECT leased_by FROM outbox WHERE leased_by IS NOT NULL)"
     )
     empty_log(connection)
-    while (free := connection.execute("PRAGMA freelist_count").fetchone()[0]) > 0:
+    free = free_pages(connection)
+    while free and time.monotonic() < deadline:
         connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
-        if connection.execute("PRAGMA freelist_count").fetchone()[0] >= free:
+        before, free = free, free_pages(connection)
+        if free >= before:
             break  # a file made without auto_vacuum
     empty_log(connection)
+
+
+def free_pages(connection: sqlite3.Connection) -> int:
+    """How many pages of the file hold nothing."""
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def empty_log(connection: sqlite3.Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import threading
@@ -18,7 +17,7 @@ from ..model import Span, Trace
 from . import pruning, rows
 from .database import MEMORY, StoreDamaged, connect, explained, move_aside
 from .rows import SpanRow, TraceRow, span_row, trace_row
-from .writer import Writer
+from .writer import Writer, forget_writer
 from .writing import all_spans, all_traces, write
 
 if TYPE_CHECKING:
@@ -186,14 +185,16 @@ class Store:
             found = connection.execute(f"SELECT number FROM traces WHERE {condition}", (value,)).fetchall()
         return self._delete([row[0] for row in found])
 
-    def _delete(self, numbers: Iterable[int]) -> int:
+    def _delete(self, numbers: Iterable[int], deadline: float = math.inf) -> int:
         deleted = 0
         for number in numbers:
+            if time.monotonic() >= deadline:
+                break
             with self._transaction() as connection:
                 pruning.delete_trace(connection, number)
             deleted += 1
         if deleted:
-            self._call(pruning.give_back)
+            self._call(lambda connection: pruning.give_back(connection, deadline))
         return deleted
 
     def prune(self, deadline: float = math.inf) -> int:
@@ -201,22 +202,20 @@ class Store:
 
         Traces that still run stay. Those that wait to be delivered go last, and are counted.
         """
-        pruned = self._delete(
-            _until(deadline, self._call(lambda found: pruning.expired(found, self.max_days)))
-        )
+        pruned = self._delete(self._call(lambda found: pruning.expired(found, self.max_days)), deadline)
         if self._used() + pruning.log_bytes(self.path) <= self.max_bytes:
             return pruned
         self._call(pruning.empty_log)
         # Somewhat below the limit, so that not every batch prunes.
         while self._used() > self.max_bytes * 0.9 and time.monotonic() < deadline:
-            gone = self._delete(self._too_much(self.max_bytes * 0.9, deadline))
+            gone = self._delete(self._too_much(self.max_bytes * 0.9), deadline)
             if not gone:
                 break
             pruned += gone
         return pruned
 
-    def _too_much(self, aim: float, deadline: float) -> Iterator[int]:
-        for number in _until(deadline, self._call(pruning.oldest)):
+    def _too_much(self, aim: float) -> Iterator[int]:
+        for number in self._call(pruning.oldest):
             if self._used() <= aim:
                 return
             with self._transaction() as connection:
@@ -311,18 +310,23 @@ class Store:
         return self._connection
 
 
-def _until(deadline: float, numbers: Iterable[int]) -> Iterator[int]:
-    return itertools.takewhile(lambda _: time.monotonic() < deadline, numbers)
-
-
 def _before_fork() -> None:
-    for store in list(_stores):
+    for store in _all_stores():
         store.before_fork()
 
 
 def _after_fork() -> None:
-    for store in list(_stores):
+    forget_writer()
+    for store in _all_stores():
         store.after_fork()
+
+
+def _all_stores() -> list[Store]:
+    while True:
+        try:
+            return list(_stores)
+        except RuntimeError:  # another thread made one meanwhile
+            pass
 
 
 # SQLite forbids to carry an open file over a fork: parent and child would believe in the same locks.

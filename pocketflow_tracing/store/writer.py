@@ -41,7 +41,11 @@ class Writer(NamedTuple):
 
 
 _known: dict[int, Writer] = {}
-"""This process; after a fork its parents as well."""
+
+
+def forget_writer() -> None:
+    """Look again who this process is: it is the child of a fork."""
+    _known.clear()
 
 
 @functools.cache
