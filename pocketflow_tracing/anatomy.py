@@ -232,13 +232,17 @@ def nested_codes(code: CodeType) -> Iterator[CodeType]:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("cls", "is_flow", "name", "phase_names")
+    __slots__ = ("cls", "is_flow", "is_plain", "name", "phase_names")
 
     def __init__(self, cls: type, *, is_flow: bool) -> None:
         self.cls = weakref.ref(cls)
         self.name = class_name(cls)
         self.is_flow = is_flow
         """By its class, or, where it is not PocketFlow's, by its `_orch`."""
+        self.is_plain = any(
+            True for name in ("_run", "_run_async") for _ in functions_in(on_class(cls, name), name)
+        )
+        """Whether its runs can be watched: by a function of that name, however it is wrapped."""
         self.phase_names = {name: f"{self.name}.{name.removesuffix('_async')}" for name in PHASES}
 
 
@@ -305,6 +309,13 @@ class Anatomy:
             is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
             known = self._types[id(cls)] = NodeType(cls, is_flow=is_flow)
         return known
+
+    def is_plain(self, node: object) -> bool:
+        """Whether running `node` is sure to run code that is watched already."""
+        fields = fields_of(node)
+        if "_run" in fields or "_run_async" in fields or not self.is_known(type(node)):
+            return False
+        return self.type_of(node).is_plain
 
     def is_known(self, cls: type) -> bool:
         """Whether `learn` has seen this class."""

@@ -1,4 +1,4 @@
-"""What is running now: spans and traces while they are open, and how they become finished ones.
+"""What is running now: spans and traces while they are open.
 
 The recorder writes these on the program's own threads, so they hold only what is cheap to take:
 integers for ids, the monotonic clock, snapshots of values. The worker turns them into the model.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import time
+from _random import Random  # what `random` is built on, without the milliseconds of its import
 from typing import TYPE_CHECKING, Any
 
 from .capture import Capture
 from .failures import Failure
-from .model import JSON, Generation, Graph, Span, SpanKind, Status, Trace
-from .values import Policy, render
+from .model import JSON, Generation, Graph, SpanKind, Status
 
 if TYPE_CHECKING:
     from .config import TracingConfig
@@ -24,9 +23,20 @@ if TYPE_CHECKING:
 clock = time.perf_counter_ns
 
 # Our own generator: the program's random sequence must not move because it is watched.
-_random = random.Random(os.urandom(16))
-os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+_random = Random()
 new_id = _random.getrandbits
+
+
+def _sow() -> None:
+    _random.seed(int.from_bytes(os.urandom(32), "big"))
+
+
+_sow()
+os.register_at_fork(after_in_child=_sow)
+
+
+_SCATTER = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio
+_MASK = 2**64 - 1
 
 
 class LiveSpan:
@@ -57,11 +67,15 @@ class LiveSpan:
         self.kind = kind
         self.name = name
         self.start = start
-        self.seq = next(trace.sequence)
+        self.seq = seq = next(trace.sequence)
         self.capture: Capture = trace.capture if parent is None else parent.capture
         """The switches that hold beneath this span."""
-        self.span_id = span_id = new_id(64) or 1
-        trace.open[span_id] = self
+        trace.open[seq] = self
+
+    @property
+    def span_id(self) -> int:
+        """64 bits, unique within the trace: its id and the span's number, scattered by an odd factor."""
+        return (self.trace.id ^ (self.seq + 1) * _SCATTER) & _MASK or 1
 
     @property
     def is_open(self) -> bool:
@@ -100,7 +114,7 @@ class LiveTrace:
         self.scores: list[dict[str, JSON]] = []
         self.sequence = itertools.count()
         self.open: dict[int, LiveSpan] = {}
-        """The spans that have started and not ended, by id, in start order."""
+        """The spans that have started and not ended, by number, in start order."""
         self.root: LiveSpan | None = None
         self.span_count = 0
         self.dropped_spans = 0
@@ -122,76 +136,3 @@ def span_hex(span_id: int) -> str:
 def trace_hex(trace_id: int) -> str:
     """A trace id as 32 lower-case hex digits."""
     return f"{trace_id:032x}"
-
-
-def finished(live: LiveSpan, policy: Policy) -> Span:
-    """The model's span for `live`, its values as masked JSON. For the worker; also for open spans."""
-    trace = live.trace
-    redacted: list[str] = []
-    truncated: list[str] = []
-
-    def shown(field: str, value: Any) -> JSON:
-        if value is None:
-            return None
-        result = render(value, policy, field)
-        redacted.extend(result.redacted)
-        truncated.extend(result.truncated)
-        return result.value
-
-    def plain(name: str, value: Any) -> JSON:
-        if value is None or type(value) in (bool, int):
-            return value
-        return policy.mask_text(value) if type(value) is str else shown(f"attributes.{name}", value)
-
-    return Span(
-        trace_id=trace_hex(trace.id),
-        span_id=span_hex(live.span_id),
-        parent_id=None if live.parent is None else span_hex(live.parent.span_id),
-        name=live.name,
-        kind=live.kind,
-        start_ns=live.start + trace.epoch_ns,
-        end_ns=live.end + trace.epoch_ns if live.end else None,
-        status=live.status,
-        status_message=policy.mask_text(live.status_message),
-        node_key=live.node_key,
-        input=shown("input", live.input),
-        output=shown("output", live.output),
-        changes=shown("changes", live.changes),
-        attributes={name: plain(name, value) for name, value in (live.attributes or {}).items()},
-        error=None if live.failure is None else policy.mask_error(live.failure.info()),
-        generation=live.generation,
-        redacted=redacted,
-        truncated=truncated,
-        seq=live.seq,
-    )
-
-
-def header(trace: LiveTrace, policy: Policy) -> Trace:
-    """The model's trace for `trace`, without its spans. For the worker; also for a running trace."""
-    root = trace.root
-    config = trace.config
-    metadata = render(trace.metadata, policy, "metadata").value if trace.metadata else {}
-    return Trace(
-        id=trace_hex(trace.id),
-        trace_id=trace_hex(trace.trace_id),
-        parent_span_id=None if trace.parent_span_id is None else span_hex(trace.parent_span_id),
-        name=trace.name,
-        start_ns=trace.start + trace.epoch_ns,
-        end_ns=trace.end + trace.epoch_ns if trace.end else None,
-        status=root.status if root is not None else Status.UNSET,
-        graph=trace.graph,
-        input=None if root is None or root.input is None else render(root.input, policy, "input").value,
-        output=None if root is None or root.output is None else render(root.output, policy, "output").value,
-        session_id=trace.session_id,
-        user_id=trace.user_id,
-        tags=list(trace.tags),
-        metadata=metadata,
-        variant=trace.variant,
-        environment=config.environment,
-        release=config.release,
-        project=trace.project,
-        scores=list(trace.scores),
-        span_count=trace.span_count,
-        dropped_spans=trace.dropped_spans,
-        complete=trace.complete,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from sys import exc_info
 from types import FrameType
 from typing import Any
 
@@ -26,13 +26,12 @@ class Phases:
         """`frame` calls a phase of its step."""
         step = activation.step
         kind = call.kind
-        if activation.failed is not None and kind is SpanKind.EXEC:
+        if kind is SpanKind.EXEC and activation.failed is not None:
             self._spans.settle(activation.failed, recovered=True)
             activation.failed = None
-        if kind is None or step.capture.hides(kind):
-            return
-        activation.call = call
-        self.open(activation, frame, kind, call.name, step.span)
+        if kind is not None and not step.capture.hides(kind):
+            activation.call = call
+            self.open(activation, frame, kind, call.name, step.span)
 
     def open(
         self, activation: Activation, frame: FrameType, kind: SpanKind, name: str, parent: LiveSpan
@@ -41,22 +40,21 @@ class Phases:
         step = activation.step
         span = LiveSpan(parent.trace, parent, kind, step.type.phase_names[name], clock())
         span.step = step
-        span.node_key = step.span.node_key
         if kind is SpanKind.EXEC:
             span.attributes = _numbered(activation, step)
         if step.capture.inputs:
             span.input = _given(activation, frame, kind)
             span.start = clock()  # taking the input is no part of the phase
-        if parent.trace.debug:
+        if span.trace.debug:
             log.debug("[TRACING] Starting node span: %s", span.name)
-        activation.handled = sys.exc_info()[1]
+        activation.handled = exc_info()[1]
         activation.phase_before = here.get()
         activation.phase = span
         here.set(span)
 
     def move_on(self, activation: Activation, frame: FrameType) -> None:
         """`frame` does something else now: the phase has returned, or the frame has caught what it raised."""
-        caught = sys.exc_info()[1]
+        caught = exc_info()[1]
         if (
             caught is not None
             and caught is not activation.handled
@@ -64,11 +62,10 @@ class Phases:
         ):
             self.end(activation, None, caught, failed=True)
             return
-        local = None if activation.call is None else activation.call.result
-        if local and activation.step.capture.outputs:
-            self.end(activation, (frame.f_locals.get(local),), None, failed=False)
-        else:
-            self.end(activation, None, None, failed=False)
+        result = None
+        if activation.step.capture.outputs and activation.call is not None and activation.call.result:
+            result = (frame.f_locals.get(activation.call.result),)
+        self.end(activation, result, None, failed=False)
 
     def end(
         self,
@@ -85,7 +82,7 @@ class Phases:
         span = activation.phase
         assert span is not None
         span.end = clock()
-        activation.phase = activation.handled = None
+        activation.phase = None
         if here.get() is span:
             here.set(activation.phase_before)
         step = activation.step

@@ -67,11 +67,8 @@ class Recorder:
         if role is Role.PHASE:
             if id(code) not in self._anatomy.empty_phases and (call.awaited or not is_coroutine_code(code)):
                 self._phases.begin(activation, frame, call)
-        elif piece.role is Role.ORCH:
-            if activation.opaque is not None:
-                self._end_opaque(activation, frame.f_locals.get("last_action"), None, failed=False)
-            if role is Role.RUN:
-                self._starting.meet(activation, frame, call, code)
+        elif role is Role.RUN and piece.role is Role.ORCH and not piece.own and call.receiver:
+            self._starting.meet(activation, frame.f_locals.get(call.receiver))
 
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item: what it called before is over."""
@@ -166,13 +163,23 @@ class Recorder:
     def _passed(self, piece: Machinery, frame: FrameType, value: object) -> None:
         """A frame that is no activation ended: an import, the choice of the next node, a muted run."""
         if piece.role is Role.NEXT:
-            span = here.get()
-            if type(span) is LiveSpan and span.step is not None and span.step.walk is not None:
-                span.step.walk.next = value
+            self._chosen(frame, value)
         elif piece.role is Role.IMPORT:
             self._starting.watch(self._anatomy.refresh())
         elif self._frames.inherited.pop(id(frame), None) is None and id(frame) in self._frames.muted:
             here.set(self._frames.muted.pop(id(frame))[1])
+
+    def _chosen(self, frame: FrameType, node: object) -> None:
+        """A flow chose its next node, None where it ends."""
+        span = here.get()
+        flow = None if frame.f_back is None else self._frames.active.get(id(frame.f_back))
+        if flow is not None and flow.opaque is not None:
+            self._end_opaque(flow, flow.frame.f_locals.get("last_action"), None, failed=False)
+            span = here.get()
+        if type(span) is LiveSpan and span.step is not None and span.step.walk is not None:
+            span.step.walk.next = node
+        if flow is not None and node is not None and not self._anatomy.is_plain(node):
+            self._starting.meet(flow, node)
 
     def _close_step(
         self,

@@ -172,12 +172,13 @@ class Spans:
     def emit(self, span: LiveSpan) -> None:
         """Hand a span that has ended to the outlet, and its trace too if nothing of it is open."""
         trace = span.trace
-        trace.open.pop(span.span_id, None)
+        open_spans = trace.open
+        open_spans.pop(span.seq, None)
         trace.span_count += 1
         if trace.debug:
             log.debug("[TRACING] Node span completed in %.2fms", (span.end - span.start) / 1e6)
         self.outlet.span_ended(span)
-        if not trace.open and trace.root is not None and trace.root.end:
+        if not open_spans and trace.root is not None and trace.root.end:
             self.end_trace(trace)
 
     def close_orphans(self, trace: LiveTrace) -> None:
@@ -203,7 +204,7 @@ class Spans:
             return
         for span in list(trace.open.values()):
             trace.complete = False
-            trace.open.pop(span.span_id, None)
+            trace.open.pop(span.seq, None)
             self.outlet.span_ended(span)
         trace.end = trace.root.end if trace.root is not None and trace.root.end else clock()
         trace.flows.clear()

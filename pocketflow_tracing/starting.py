@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import count
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, Protocol
 
-from .anatomy import Anatomy, Call, Machinery, Role, fields_of, functions_in, read
+from .anatomy import Anatomy, Machinery, Role, fields_of, functions_in, read
 from .frames import Frames
 from .live import LiveSpan
 from .model import SpanKind
@@ -35,8 +35,6 @@ class Starting:
         self._frames = frames
         self.warned: dict[int, list[str]] = {}
         """What PocketFlow warned of before a run began, by `id` of the node."""
-        self._wrappers: dict[int, CodeType] = {}
-        """Code that is known to lead to a `_run` that is watched."""
 
     def started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """`frame` began to run `piece`; gives its activation, if it has one."""
@@ -56,7 +54,6 @@ class Starting:
     def clear(self) -> None:
         """Forget what was noted of runs under way."""
         self.warned.clear()
-        self._wrappers.clear()
 
     def _entry_started(self, frame: FrameType) -> None:
         span, scopes = self._scopes.locate()
@@ -187,6 +184,8 @@ class Starting:
             start = read(owner, "start", None)
         walking = activation.step
         walking.walk = Walk(keys_for(walking.span, start, self.anatomy), start)
+        if start is not None and not self.anatomy.is_plain(start):
+            self.meet(activation, start)
         return activation
 
     def _open_iteration(self, activation: Activation, params: object) -> None:
@@ -249,17 +248,14 @@ class Starting:
             activation.given = frame.f_locals.get(piece.arguments[0])
         return activation
 
-    def meet(self, activation: Activation, frame: FrameType, call: Call, code: CodeType | None) -> None:
+    def meet(self, activation: Activation, node: object) -> None:
         """A flow is about to run a node: watch its class, or time it here if no code of it can be watched."""
-        if code is not None and (id(code) in self.anatomy.machinery or id(code) in self._wrappers):
+        if node is None or activation.opaque is not None:
             return
-        node = frame.f_locals.get(call.receiver) if call.receiver else None
-        if node is None:
-            return
-        self.watch(self.anatomy.learn(type(node)))
-        if any(functions_in(read(node, call.name, None), call.name)):
-            if code is not None:
-                self._wrappers[id(code)] = code
+        if not self.anatomy.is_known(type(node)):
+            self.watch(self.anatomy.learn(type(node)))
+        names = [name for name in ("_run", "_run_async") if read(node, name, None) is not None]
+        if any(True for name in names for _ in functions_in(read(node, name), name)):
             return
         flow = activation.step
         activation.opaque = step = self._open_step(node, flow.shared, flow.span, [])

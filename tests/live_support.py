@@ -98,7 +98,7 @@ class Run:
         span.output = None if value is None else snapshot(value, Limits())
         span.status = Status.OK
         span.end = clock()
-        self.live.open.pop(span.span_id, None)
+        self.live.open.pop(span.seq, None)
         self.live.span_count += 1
         self.delivery.span_ended(span)
 

@@ -86,7 +86,7 @@ class Followed:
         if self.keeper is not None:
             self.keeper.batch.add(span_row(span))
             self.touched = True
-            self._written_open.pop(live.span_id, None)
+            self._written_open.pop(live.seq, None)
 
     def add_header(self, trace: Trace | None = None) -> None:
         """Put the trace's own row into the next batch: the final `trace`, or how it is now.
@@ -117,14 +117,14 @@ class Followed:
         if self.keeper is None:
             return
         before = clock() - LONG_NS
-        for span_id, live in self.live.open.copy().items():
+        for seq, live in self.live.open.copy().items():
             if live.start > before or live.end:
                 continue
             state = (live.input is None, len(live.attributes or ()))
-            if self._written_open.get(span_id) != state:
+            if self._written_open.get(seq) != state:
                 span = self.span(live)
                 if span is not None:
-                    self._written_open[span_id] = state
+                    self._written_open[seq] = state
                     self.keeper.batch.add(span_row(span))
                     self.touched = True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from sys import _getframe
 from types import CodeType
 from typing import Any
 
@@ -87,6 +88,8 @@ class MonitoringProbe:
             return
         for piece in pieces:
             events = self._events[piece.role]
+            if piece.role is Role.ORCH and piece.own:
+                events &= ~self._monitoring.events.CALL  # its nodes are met when they are chosen
             if piece.is_generator:
                 events |= self._monitoring.events.PY_YIELD
             if _LOCAL_UNWIND:
@@ -99,73 +102,76 @@ class MonitoringProbe:
         return self._tool is None or self._monitoring.get_tool(self._tool) != NAME
 
     def _callbacks(self) -> dict[int, Callable[..., object]]:
+        """What is called for each event.
+
+        An exception in a callback would reach the program, so each guards itself. Only `Exception` is
+        caught: an interrupt that lands in here belongs to the program.
+        """
         events = self._monitoring.events
-        return {
-            events.PY_START: self._on_start,
-            events.CALL: self._on_call,
-            events.LINE: self._on_line,
-            events.PY_YIELD: self._on_yield,
-            events.PY_RETURN: self._on_return,
-            events.PY_UNWIND: self._on_unwind,
-        }
+        listener, machinery, disable = self._listener, self._machinery, self._monitoring.DISABLE
 
-    # An exception in a callback would reach the program, so each guards itself. Only `Exception` is
-    # caught: an interrupt that lands in here belongs to the program.
-
-    def _on_start(self, code: CodeType, offset: int) -> object:
-        try:
-            self._listener.started(self._machinery[id(code)], sys._getframe(1))
-        except Exception as failure:
-            callback_failed(self._listener, failure)
-        return None
-
-    def _on_call(self, code: CodeType, offset: int, called: object, argument: object) -> object:
-        try:
-            piece = self._machinery[id(code)]
-            call = piece.calls.get(offset)
-            if call is None:
-                # In an override even an unknown call ends the phase before it.
-                if piece.own:
-                    return self._monitoring.DISABLE
-                self._listener.moved(piece, sys._getframe(1))
-                return None
-            self._listener.calling(piece, sys._getframe(1), call, code_of(called), argument)
-        except Exception as failure:
-            callback_failed(self._listener, failure)
-        return None
-
-    def _on_line(self, code: CodeType, line: int) -> object:
-        try:
-            piece = self._machinery[id(code)]
-            if piece.own and piece.role is Role.EXEC and line not in piece.handlers:
-                return self._monitoring.DISABLE
-            frame = sys._getframe(1)
-            # The line of a `with` or a comprehension comes again while an exception leaves it.
-            if frame.f_lasti not in piece.landings:
-                self._listener.moved(piece, frame)
-        except Exception as failure:
-            callback_failed(self._listener, failure)
-        return None
-
-    def _on_yield(self, code: CodeType, offset: int, value: object) -> object:
-        try:
-            self._listener.moved(self._machinery[id(code)], sys._getframe(1))
-        except Exception as failure:
-            callback_failed(self._listener, failure)
-        return None
-
-    def _on_return(self, code: CodeType, offset: int, value: object) -> object:
-        try:
-            self._listener.returned(self._machinery[id(code)], sys._getframe(1), value)
-        except Exception as failure:
-            callback_failed(self._listener, failure)
-        return None
-
-    def _on_unwind(self, code: CodeType, offset: int, exception: BaseException) -> object:
-        piece = self._machinery.get(id(code))
-        if piece is not None:
+        def on_start(code: CodeType, offset: int) -> object:
             try:
-                self._listener.raised(piece, sys._getframe(1), exception)
+                listener.started(machinery[id(code)], _getframe(1))
             except Exception as failure:
-                callback_failed(self._listener, failure)
-        return None
+                callback_failed(listener, failure)
+            return None
+
+        def on_call(code: CodeType, offset: int, called: object, argument: object) -> object:
+            try:
+                piece = machinery[id(code)]
+                call = piece.calls.get(offset)
+                if call is not None:
+                    listener.calling(piece, _getframe(1), call, code_of(called), argument)
+                elif piece.own:
+                    return disable
+                else:  # in an override even an unknown call ends the phase before it
+                    listener.moved(piece, _getframe(1))
+            except Exception as failure:
+                callback_failed(listener, failure)
+            return None
+
+        def on_line(code: CodeType, line: int) -> object:
+            try:
+                piece = machinery[id(code)]
+                if line in piece.quiet_lines:
+                    return disable
+                frame = _getframe(1)
+                # The line of a `with` or a comprehension comes again while an exception leaves it.
+                if frame.f_lasti not in piece.landings:
+                    listener.moved(piece, frame)
+            except Exception as failure:
+                callback_failed(listener, failure)
+            return None
+
+        def on_yield(code: CodeType, offset: int, value: object) -> object:
+            try:
+                listener.moved(machinery[id(code)], _getframe(1))
+            except Exception as failure:
+                callback_failed(listener, failure)
+            return None
+
+        def on_return(code: CodeType, offset: int, value: object) -> object:
+            try:
+                listener.returned(machinery[id(code)], _getframe(1), value)
+            except Exception as failure:
+                callback_failed(listener, failure)
+            return None
+
+        def on_unwind(code: CodeType, offset: int, exception: BaseException) -> object:
+            piece = machinery.get(id(code))
+            if piece is not None:
+                try:
+                    listener.raised(piece, _getframe(1), exception)
+                except Exception as failure:
+                    callback_failed(listener, failure)
+            return None
+
+        return {
+            events.PY_START: on_start,
+            events.CALL: on_call,
+            events.LINE: on_line,
+            events.PY_YIELD: on_yield,
+            events.PY_RETURN: on_return,
+            events.PY_UNWIND: on_unwind,
+        }
