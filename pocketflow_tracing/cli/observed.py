@@ -60,6 +60,7 @@ def _load_what_comes_later() -> None:
     import fcntl  # noqa: F401
     import sqlite3  # noqa: F401
 
+    from ..delivery.followed import Followed  # noqa: F401
     from ..store import Store  # noqa: F401
 
     if sys.stderr is not None and takes_colour(sys.stderr):

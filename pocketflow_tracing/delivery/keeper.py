@@ -23,7 +23,6 @@ PATIENCE_SECONDS = 0.5
 """How long the worker waits for other processes that write, before it goes on with memory."""
 RETRY_SECONDS = 30.0
 """How long a file that could not be written is left alone."""
-LOCKED_RETRY_SECONDS = 0.5
 LOCKED_TOLD_SECONDS = 3.0
 """A lock shorter than this is not worth a word."""
 PRUNE_SECONDS = 600.0
@@ -55,6 +54,9 @@ def _find(id: str, *stores: Store | None) -> Trace | None:
 
 class Keeper:
     """The store of one path. Nothing here raises: what the file does not take, memory does."""
+
+    locked_retry_seconds = 0.5
+    """How long a file that another process keeps locked is left alone."""
 
     def __init__(self, path: Path, config: TracingConfig) -> None:
         from ..store import Store
@@ -190,7 +192,7 @@ class Keeper:
 
         now = time.monotonic()
         self._locked = isinstance(failure, StoreLocked)
-        self._retry_at = now + (LOCKED_RETRY_SECONDS if self._locked else RETRY_SECONDS)
+        self._retry_at = now + (self.locked_retry_seconds if self._locked else RETRY_SECONDS)
         if not self._locked or now - self._diverted_at > LOCKED_TOLD_SECONDS:
             self.tell(failure)
 

@@ -6,16 +6,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace
 from ..sinks.base import Sink
 from .bell import Bell
-from .followed import Followed
-from .keeper import LOCKED_RETRY_SECONDS, Keeper
 from .queue import ENDED, FLUSH, SPAN, STARTED, Queue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .followed import Followed
+    from .keeper import Keeper
 
 SAVE_SECONDS = 0.3
 """The longest that anything waits to be written: all that a killed process loses."""
@@ -169,6 +172,10 @@ class Worker:
                 return False
 
     def _trace_started(self, live: LiveTrace) -> None:
+        # Late, and mostly on our own thread: a program pays for rendering and masking when it traces.
+        from .followed import Followed
+        from .keeper import Keeper
+
         config = live.config
         keeper = None
         if config.store is not None:
@@ -237,7 +244,7 @@ class Worker:
             if retry:
                 keeper.retry(now=True)
             if keeper.is_locked_out:
-                self._save_within(LOCKED_RETRY_SECONDS)
+                self._save_within(keeper.locked_retry_seconds)
 
     def _pause(self, busy: bool) -> float | None:
         """How long there is nothing to do."""

@@ -11,6 +11,7 @@ _type_members: Mapping[str, Any] = type.__dict__
 _mro: Callable[[type], tuple[type, ...]] = _type_members["__mro__"].__get__
 _name: Callable[[type], str] = _type_members["__name__"].__get__
 _namespace: Callable[[type], Mapping[str, Any]] = _type_members["__dict__"].__get__
+_flags: Callable[[type], int] = _type_members["__flags__"].__get__
 
 Getter = Callable[[Any], Any]
 
@@ -42,13 +43,19 @@ def members(kind: type) -> Mapping[str, Any]:
 def module_of(kind: type) -> str:
     """The name of the module that defines `kind`; empty where it says nothing sensible."""
     module = _namespace(kind).get("__module__")
-    if module is None and not kind.__flags__ & _HEAP:
+    if module is None and not _flags(kind) & _HEAP:
         # A static C type carries its module in front of its name, as in "collections.deque".
         module = _module_of_static(kind)
     return module if type(module) is str else ""
 
 
+_IMMUTABLE = 1 << 8
 _HEAP = 1 << 9
+
+
+def is_native(kind: type) -> bool:
+    """Whether `kind` is written in C and out of reach of Python code, so that its name can be trusted."""
+    return bool(_flags(kind) & _IMMUTABLE)
 
 
 def _module_of_static(kind: type) -> Any:

@@ -7,7 +7,6 @@ descriptors or plain entries of `__dict__` only.
 from __future__ import annotations
 
 import collections
-import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -156,6 +155,9 @@ def _image(kind: type, base: type) -> Describer:
     return describe
 
 
+_MOMENTS = ("datetime.datetime", "datetime.date")
+
+
 def _scalar(kind: type, base: type) -> Describer:
     """numpy's numbers become Python's, by numpy's own C method."""
     item = classes.members(base)["item"]
@@ -163,7 +165,7 @@ def _scalar(kind: type, base: type) -> Describer:
 
     def describe(value: Any) -> Any:
         number = item(value)
-        if type(number) is datetime.datetime or type(number) is datetime.date:
+        if classes.is_native(type(number)) and classes.name_of(type(number)) in _MOMENTS:
             return number.isoformat()
         return number if type(number) in (int, float, bool, str) else shown
 

@@ -8,7 +8,6 @@ running a line of the user's code, which is what makes a capture safe to hold, c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,13 +58,30 @@ MAX_DEPTH = 100
 _BUILTINS = (object, type(None), str, int, bool, float, dict, list)
 
 
-@dataclass(frozen=True)
 class Limits:
-    """What one value may cost: nesting, bytes, and the user's serializers by type."""
+    """What one value may cost: nesting, bytes, and the user's serializers by type. Never changed."""
 
-    max_depth: int = 20
-    max_bytes: int = 65536
-    serializers: Mapping[type, Callable[[Any], Any]] = field(default_factory=dict, hash=False)
+    __slots__ = ("max_bytes", "max_depth", "serializers")
+
+    def __init__(
+        self,
+        max_depth: int = 20,
+        max_bytes: int = 65536,
+        serializers: Mapping[type, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self.max_depth = max_depth
+        self.max_bytes = max_bytes
+        self.serializers = {} if serializers is None else serializers
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is Limits
+            and self.max_depth == other.max_depth
+            and self.max_bytes == other.max_bytes
+            and self.serializers == other.serializers
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def serializes_builtins(self) -> bool:

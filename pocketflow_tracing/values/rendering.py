@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..model import JSON
@@ -15,14 +14,22 @@ from .snapshot import snapshot
 from .writing import OPEN, Writer, secrecy
 
 
-@dataclass(slots=True)
 class Rendered:
     """A value as JSON, with the paths at which something was masked or left out. Read only: shared."""
 
-    value: JSON
-    redacted: list[str] = field(default_factory=list)
-    truncated: list[str] = field(default_factory=list)
-    size: int = 0
+    __slots__ = ("redacted", "size", "truncated", "value")
+
+    def __init__(
+        self,
+        value: JSON,
+        redacted: list[str] | None = None,
+        truncated: list[str] | None = None,
+        size: int = 0,
+    ) -> None:
+        self.value = value
+        self.redacted: list[str] = [] if redacted is None else redacted
+        self.truncated: list[str] = [] if truncated is None else truncated
+        self.size = size
 
 
 def render(value: Any, policy: Policy, path: str) -> Rendered:

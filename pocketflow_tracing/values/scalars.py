@@ -1,9 +1,11 @@
-"""Texts, numbers, bytes, dates: read through the base type, whatever the subclass says of itself."""
+"""Texts, numbers, bytes, dates: read through the base type, whatever the subclass says of itself.
+
+Dates and decimals are known by the names of their C types: nothing is imported for them.
+"""
 
 from __future__ import annotations
 
-import datetime
-import decimal
+from collections.abc import Callable
 from typing import Any
 
 from . import classes
@@ -46,18 +48,26 @@ def _read_complex(value: Any, most: int) -> Node:
     return Mark((TEXT, complex.__repr__(complex.__add__(value, 0))))
 
 
-def _read_decimal(value: Any, most: int) -> Node:
-    if decimal.Decimal.__sizeof__(value) > 4096:
-        return Mark((TEXT, f"<decimal.Decimal of {decimal.Decimal.__sizeof__(value):,} bytes>"))
-    return Mark((TEXT, decimal.Decimal.__str__(value)))
+def _decimal(base: Any) -> Reader:
+    def read(value: Any, most: int) -> Node:
+        size = base.__sizeof__(value)
+        if size > 4096:
+            return Mark((TEXT, f"<decimal.Decimal of {size:,} bytes>"))
+        return Mark((TEXT, base.__str__(value)))
+
+    return read
+
+
+_DAY = "year month day"
+_TIME = "hour minute second microsecond"
 
 
 def _moment(base: type, parts: str) -> Reader:
     """Reads dates and times by the base type's C getters, so that no `tzinfo` of the user's is asked."""
-    getters = [base.__dict__.get(part) or datetime.date.__dict__[part] for part in parts.split()]
+    getters = [classes.native_getter(base, part) for part in parts.split()]
 
     def read(value: Any, most: int) -> Node:
-        kept = [get.__get__(value) for get in getters]
+        kept = [get(value) for get in getters if get is not None]
         plain = base(*kept)
         zone = _zone(value, base)
         return Mark((TEXT, base.isoformat(plain) + zone))  # type: ignore[attr-defined]
@@ -71,8 +81,8 @@ def _zone(value: Any, base: type) -> str:
     zone = base.__dict__["tzinfo"].__get__(value)
     if zone is None:
         return ""
-    if type(zone) is datetime.timezone or classes.name_of(type(zone)) == "zoneinfo.ZoneInfo":
-        # Both are C types of the standard library: asking them runs nobody's Python.
+    if classes.is_native(type(zone)) and classes.name_of(type(zone)) in _ZONES:
+        # C types of the standard library: asking them runs nobody's Python.
         moment = base.isoformat(value) if type(value) is base else ""
         sign = max(moment.rfind("+"), moment.rfind("-", 10))
         if sign > 0:
@@ -80,8 +90,28 @@ def _zone(value: Any, base: type) -> str:
     return f" {classes.name_of(type(zone))}"
 
 
-def _read_timedelta(value: Any, most: int) -> Node:
-    return Mark((TEXT, datetime.timedelta.__str__(value)))
+_ZONES = ("datetime.timezone", "zoneinfo.ZoneInfo")
+
+
+def _timedelta(base: Any) -> Reader:
+    return lambda value, most: Mark((TEXT, base.__str__(value)))
+
+
+_NAMED: dict[str, Callable[[Any], Reader]] = {
+    "decimal.Decimal": _decimal,
+    "datetime.datetime": lambda base: _moment(base, f"{_DAY} {_TIME}"),
+    "datetime.date": lambda base: _moment(base, _DAY),
+    "datetime.time": lambda base: _moment(base, _TIME),
+    "datetime.timedelta": _timedelta,
+}
+
+
+def named_reader(kind: type) -> Reader | None:
+    """How to read dates, decimals and what inherits from them; None for anything else."""
+    for name, base in classes.bases_named(kind):
+        if name in _NAMED and classes.is_native(base):
+            return _NAMED[name](base)
+    return None
 
 
 SCALARS: tuple[tuple[type, Reader], ...] = (
@@ -93,10 +123,5 @@ SCALARS: tuple[tuple[type, Reader], ...] = (
     (complex, _read_complex),
     (bytes, _read_bytes),
     (bytearray, _read_bytes),
-    (decimal.Decimal, _read_decimal),
-    (datetime.datetime, _moment(datetime.datetime, "year month day hour minute second microsecond")),
-    (datetime.date, _moment(datetime.date, "year month day")),
-    (datetime.time, _moment(datetime.time, "hour minute second microsecond")),
-    (datetime.timedelta, _read_timedelta),
 )
 """Readers by base type, the more special first."""

@@ -34,7 +34,7 @@ from .nodes import (
     Reader,
     inner,
 )  # fmt: skip
-from .scalars import SCALARS
+from .scalars import SCALARS, named_reader
 
 _PATIENCE = 3
 
@@ -230,6 +230,9 @@ def _reader(kind: type) -> Reader:
     for base, reader in _BASES:
         if classes.inherits(kind, base):
             return reader
+    found = named_reader(kind)
+    if found is not None:
+        return found
     if any(kind is view for view in _VIEWS):
         return _read_view
     if not _has_fields(kind) or classes.is_live(kind):
