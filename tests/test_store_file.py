@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -147,6 +148,35 @@ try:
 except StoreError as failure:
     print(failure)
 """
+
+
+READER = """
+import sys
+from pocketflow_tracing.errors import StoreError
+from pocketflow_tracing.store import Store
+store = Store(sys.argv[1])
+print([trace.name for trace in store.traces()])
+try:
+    store.delete_all()
+except StoreError as failure:
+    print(failure)
+"""
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+def test_a_store_that_nobody_can_write_to_is_read(path: Path) -> None:
+    """On a file system that is mounted read-only, traces are shown all the same."""
+    kept(path, made_trace(1))
+    command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(path.parent)]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("only root can mount")
+    done = subprocess.run(
+        [*command, sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "['Flow 1']",
+        f"the trace store {path} cannot be used: attempt to write a readonly database",
+    ]
 
 
 def test_a_folder_in_place_of_the_file_is_refused(path: Path) -> None:

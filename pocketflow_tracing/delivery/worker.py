@@ -26,7 +26,7 @@ GATHER_SECONDS = 0.02
 """How long the end of a trace waits for others to be written with it."""
 BATCH_SPANS = 1000
 BATCH_BYTES = 1024 * 1024
-TURN_SECONDS = 0.002
+TURN_SECONDS = 0.0005
 """How long the worker goes on before it gives the program's threads a chance, and sinks their turn."""
 YIELD_SECONDS = 0.00005
 RENEW_SECONDS = 15.0

@@ -76,13 +76,22 @@ def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
+            except StoreError:
+                if create or os.access(Path(path).parent, os.W_OK) or Path(f"{path}-wal").exists():
+                    raise
+                from urllib.parse import quote
+
+                # WAL needs a second file even to read, unless nobody can write here at all.
+                return _open(f"file:{quote(path)}?immutable=1", patience)
 
 
 def _open(path: str, patience: float) -> sqlite3.Connection:
     import sqlite3
 
     # Threads take turns with it under the store's lock; transactions are begun by hand.
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=patience, isolation_level=None, check_same_thread=False, uri=path.startswith("file:")
+    )
     try:
         with explained(path):
             _prepare(connection, path)
