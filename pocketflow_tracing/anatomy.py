@@ -10,14 +10,22 @@ from __future__ import annotations
 import importlib
 import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
-from functools import partial, partialmethod
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
 from .bytecode import Calls, handler_lines, landings
 from .model import SpanKind
+from .reading import (
+    COROUTINE,
+    GENERATOR,
+    class_name,
+    fields_of,
+    functions_in,
+    nested_codes,
+    on_class,
+)
 
 
 class Role(Enum):
@@ -58,8 +66,6 @@ _CALLED: Final[dict[str, Role]] = {
     **dict.fromkeys(PHASES, Role.PHASE),
     "warn": Role.WARN,
 }
-_GENERATOR = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
-_COROUTINE = 0x80 | 0x200
 
 
 class Call:
@@ -80,8 +86,9 @@ class Machinery:
     """A watched code object and what there is to know about it."""
 
     __slots__ = (
-        "arguments", "bytecode", "calls", "code", "exec_local", "is_batch", "is_generator", "is_suspendable",
-        "kind", "landings", "name", "own", "owner_name", "prep_local", "quiet_lines", "role",
+        "arguments", "bytecode", "calls", "code", "exec_local", "is_batch", "is_generator", "is_lazy",
+        "is_suspendable", "kind", "landings", "name", "own", "owner_name", "prep_local", "quiet_lines",
+        "role",
     )  # fmt: skip
 
     def __init__(
@@ -95,8 +102,10 @@ class Machinery:
         self.is_batch = is_batch
         """Whether it hands items to another `_exec` one by one."""
         self.kind = PHASES.get(name)
-        self.is_generator = bool(code.co_flags & _GENERATOR)
-        self.is_suspendable = self.is_generator or bool(code.co_flags & _COROUTINE)
+        self.is_lazy = own and role is Role.EXEC and not is_batch and not outer
+        """Whether its frames matter only once they call a phase."""
+        self.is_generator = bool(code.co_flags & GENERATOR)
+        self.is_suspendable = self.is_generator or bool(code.co_flags & COROUTINE)
         names = code.co_varnames[: code.co_argcount]
         if outer:  # a comprehension, lambda or function inside a piece whose node is named `outer`
             names = (outer,) if outer in code.co_freevars else ()
@@ -135,98 +144,6 @@ def _quiet_lines(code: CodeType, role: Role) -> frozenset[int]:
     if role is Role.EXEC:
         return frozenset(lines - handler_lines(code))
     return frozenset({code.co_firstlineno, min(lines - {code.co_firstlineno}, default=0)})
-
-
-class Unknown:
-    """Stands for an attribute that cannot be read without running the program's code."""
-
-
-UNKNOWN: Final = Unknown()
-
-
-def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
-    """The attribute as stored on the instance, in a slot, or on its class, unbound; else `default`."""
-    fields = fields_of(instance)
-    if name in fields:
-        return fields[name]
-    found = on_class(type(instance), name)
-    if found is not None and type(found).__name__ == "member_descriptor":
-        try:
-            return found.__get__(instance, type(instance))
-        except AttributeError:
-            return default
-    return default if found is None else found
-
-
-def fields_of(instance: object) -> dict[str, Any]:
-    """The instance's own dictionary; an empty one where it has none."""
-    try:
-        fields = object.__getattribute__(instance, "__dict__")
-    except AttributeError:
-        return {}
-    return fields if type(fields) is dict else {}
-
-
-def on_class(cls: type, name: str) -> Any:
-    """The attribute as it stands in the dictionary of the first class in the MRO that has it."""
-    for base in type.__getattribute__(cls, "__mro__"):
-        found = type.__getattribute__(base, "__dict__").get(name)
-        if found is not None:
-            return found
-    return None
-
-
-def class_name(cls: type) -> str:
-    """The plain name of a class, whatever its metaclass answers."""
-    return str(type.__dict__["__name__"].__get__(cls))
-
-
-def functions_in(attribute: object, name: str, depth: int = 4) -> Iterator[FunctionType]:
-    """The Python functions called `name` that `attribute` leads to.
-
-    Looks through static and class methods, partials, bound methods, `functools.wraps` and the
-    closures of decorators that do not use it.
-    """
-    if depth == 0:
-        return
-    kind = type(attribute)
-    if kind is FunctionType:
-        function: Any = attribute
-        if function.__code__.co_name == name:
-            yield function
-            return
-        wrapped = function.__dict__.get("__wrapped__")
-        inner = [wrapped] if wrapped is not None else [_content(cell) for cell in function.__closure__ or ()]
-        for candidate in inner:
-            yield from functions_in(candidate, name, depth - 1)
-    elif kind in (staticmethod, classmethod, MethodType):
-        yield from functions_in(attribute.__func__, name, depth - 1)  # type: ignore[attr-defined]
-    elif kind in (partial, partialmethod):
-        yield from functions_in(attribute.func, name, depth - 1)  # type: ignore[attr-defined]
-
-
-def _content(cell: Any) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
-
-
-def code_of(called: object) -> CodeType | None:
-    """The code that runs first when `called` is called, or None where that cannot be told."""
-    kind = type(called)
-    if kind is MethodType:
-        called = called.__func__  # type: ignore[attr-defined]
-        kind = type(called)
-    return called.__code__ if kind is FunctionType else None  # type: ignore[attr-defined]
-
-
-def nested_codes(code: CodeType) -> Iterator[CodeType]:
-    """The code of comprehensions, generator expressions, lambdas and functions inside `code`."""
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from nested_codes(constant)
 
 
 class NodeType:
@@ -312,19 +229,20 @@ class Anatomy:
 
     def is_plain(self, node: object) -> bool:
         """Whether running `node` is sure to run code that is watched already."""
-        fields = fields_of(node)
-        if "_run" in fields or "_run_async" in fields or not self.is_known(type(node)):
+        known = self._types.get(id(type(node)))
+        if known is None or not known.is_plain or not self.is_known(type(node)):
             return False
-        return self.type_of(node).is_plain
-
-    def is_known(self, cls: type) -> bool:
-        """Whether `learn` has seen this class."""
-        return id(cls) in self._classes
+        fields = fields_of(node)
+        return "_run" not in fields and "_run_async" not in fields
 
     def _remember(self, cls: type) -> None:
         # Weakly: programs make classes inside functions, and they must be free to go.
         classes, key = self._classes, id(cls)
         classes[key] = weakref.ref(cls, lambda _: classes.pop(key, None))
+
+    def is_known(self, cls: type) -> bool:
+        """Whether `learn` has seen this class."""
+        return id(cls) in self._classes
 
     def learn(self, cls: type) -> list[Machinery]:
         """The machinery that `cls` and its bases bring and that was not known before."""
@@ -362,7 +280,7 @@ class Anatomy:
             for function in functions_in(on_class(cls, name), name):
                 code = function.__code__
                 # The code of a generator runs later, in its consumer: the phase is the call that makes it.
-                if id(code) not in self.empty_phases and not code.co_flags & _GENERATOR:
+                if id(code) not in self.empty_phases and not code.co_flags & GENERATOR:
                     found += self._add(code, name, Role.PHASE)
         return found
 
@@ -378,22 +296,3 @@ class Anatomy:
         for piece in found:
             self.machinery[id(piece.code)] = piece
         return found
-
-
-def is_coroutine_code(code: CodeType | None) -> bool:
-    """Whether calling `code` only makes a coroutine or an async generator, which runs later."""
-    return code is not None and bool(code.co_flags & _COROUTINE)
-
-
-def entered_by(attribute: object) -> CodeType | None:
-    """The code of the frame that calling `attribute` begins; None where there is none, or it is not clear."""
-    kind = type(attribute)
-    if kind in (staticmethod, classmethod):
-        return code_of(attribute.__func__)  # type: ignore[attr-defined]
-    if kind in (partial, partialmethod):
-        return entered_by(attribute.func)  # type: ignore[attr-defined]
-    if kind in (FunctionType, MethodType):
-        return code_of(attribute)
-    if isinstance(attribute, type):
-        return code_of(on_class(attribute, "__new__")) or code_of(on_class(attribute, "__init__"))
-    return code_of(on_class(kind, "__call__"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Capture:
     """The switches of a config, ready for the hot path. Immutable; shared by all steps under it."""
 
-    __slots__ = ("_hidden", "config", "errors", "inputs", "limits", "outputs", "stores")
+    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "outputs", "stores")
 
     def __init__(self, config: TracingConfig) -> None:
         self.config = config
@@ -29,13 +29,10 @@ class Capture:
             hidden |= {SpanKind.EXEC, SpanKind.FALLBACK}
         if not config.trace_post:
             hidden.add(SpanKind.POST)
-        self._hidden = frozenset(hidden)
+        self.hidden = frozenset(hidden)
+        """The kinds of phases that leave no span. Look whether it is empty first: hashing a kind is slow."""
         self.stores = self.inputs and self.outputs
         """Whether changes of the store are looked for: they tell both what was and what came of it."""
-
-    def hides(self, kind: SpanKind | None) -> bool:
-        """Whether phases of this kind leave no span."""
-        return bool(self._hidden) and kind in self._hidden  # hashing an enum member runs Python code
 
     def value(self, value: object, previous: Snapshot | None = None) -> Snapshot:
         """A bounded picture of `value` as it is now; runs none of the program's code."""

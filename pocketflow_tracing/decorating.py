@@ -13,12 +13,12 @@ from functools import partial, wraps
 from types import CoroutineType, FunctionType, MethodType, TracebackType
 from typing import Any
 
-from .anatomy import class_name, on_class
 from .config import resolve
 from .engine import engine
 from .errors import TracingError
 from .live import LiveSpan
 from .model import SpanKind
+from .reading import class_name, on_class
 from .scopes import Scope, Settings, here
 
 ENTRIES = ("run", "run_async", "_run", "_run_async")

@@ -44,7 +44,7 @@ class Engine:
     def __init__(self, outlet: Outlet) -> None:
         self.scopes = Scopes()
         self.spans = Spans(outlet)
-        self._anatomy = Anatomy()
+        self._anatomy: Anatomy | None = None
         self._recorder: Recorder | None = None
         self._probe: Probe | None = None
         self._open = 0
@@ -116,9 +116,10 @@ class Engine:
             self._probe.join()
             return
         self._stop()  # another tool took our place, if anything: begin anew
-        self._anatomy.refresh()
-        recorder = Recorder(self._anatomy, self.scopes, self.spans)
-        probe = make_probe(self._anatomy.machinery, recorder)
+        anatomy = self._anatomy = self._anatomy or Anatomy()
+        anatomy.refresh()
+        recorder = Recorder(anatomy, self.scopes, self.spans)
+        probe = make_probe(anatomy.machinery, recorder)
         recorder.use(probe)
         try:
             is_on = probe.start(every_thread=every_thread)

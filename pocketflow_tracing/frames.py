@@ -28,8 +28,6 @@ class Frames:
         """The frames of runs that are left alone, with what was current before them."""
         self.inherited: dict[int, FrameType] = {}
         """The frames of runs that began before a fork, in the child: those are the parent's to trace."""
-        self._steps: dict[int, list[Step]] = {}
-        """The open steps of each node, by `id` of the node, the innermost last."""
 
     def is_idle(self) -> bool:
         """Whether no traced code is under way."""
@@ -39,7 +37,6 @@ class Frames:
         """Forget everything."""
         self.active.clear()
         self.muted.clear()
-        self._steps.clear()
 
     def disown(self) -> None:
         """In the child of a fork: what is under way belongs to the parent."""
@@ -56,20 +53,6 @@ class Frames:
         self.inherited[id(frame)] = frame
         return True
 
-    def add_step(self, step: Step) -> None:
-        """A step began."""
-        self._steps.setdefault(id(step.owner), []).append(step)
-
-    def remove_step(self, step: Step) -> None:
-        """A step ended."""
-        steps = self._steps.get(id(step.owner))
-        if steps is None:
-            return
-        if step in steps:
-            steps.remove(step)
-        if not steps:
-            self._steps.pop(id(step.owner), None)
-
     def step_of(self, owner: object, span: LiveSpan | None) -> Step | None:
         """The step in which `owner` runs: by context, or, where that was lost, by the node itself."""
         current = here.get()
@@ -79,8 +62,10 @@ class Frames:
             if step is not None and step.owner is owner:
                 return step
             above = above.parent
-        steps = self._steps.get(id(owner))
-        return steps[-1] if steps else None
+        for activation in reversed(list(self.active.values())):
+            if activation.step.owner is owner and not activation.step.span.end:
+                return activation.step
+        return None
 
     def is_alive(self, span: LiveSpan, frame: FrameType) -> bool:
         """Whether the step of `span` can still be under way, seen from `frame`, which says it runs inside.
@@ -94,13 +79,13 @@ class Frames:
             return False
         if activation.machinery.is_suspendable or activation.thread != get_ident():
             return True
-        outer: FrameType | None = frame
+        below: FrameType | None = frame
         for _ in range(_STACK_LIMIT):
-            if outer is None:
+            if below is None:
                 return False
-            if outer is activation.frame:
+            if below is activation.frame:
                 return True
-            outer = outer.f_back
+            below = below.f_back
         return True
 
     def forget(self, trace: LiveTrace) -> None:
@@ -108,7 +93,6 @@ class Frames:
         for key, activation in list(self.active.items()):
             if activation.step.span.trace is trace:
                 self.active.pop(key, None)
-                self.remove_step(activation.step)
 
     def has_gone(self, trace: LiveTrace) -> bool:
         """Whether nothing that keeps `trace` open can come to an end any more.

@@ -29,7 +29,8 @@ class Phases:
         if kind is SpanKind.EXEC and activation.failed is not None:
             self._spans.settle(activation.failed, recovered=True)
             activation.failed = None
-        if kind is not None and not step.capture.hides(kind):
+        hidden = step.capture.hidden
+        if kind is not None and not (hidden and kind in hidden):
             activation.call = call
             self.open(activation, frame, kind, call.name, step.span)
 

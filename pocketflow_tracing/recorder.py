@@ -12,11 +12,12 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from .anatomy import Anatomy, Call, Machinery, Role, is_coroutine_code, read
+from .anatomy import Anatomy, Call, Machinery, Role
 from .frames import Frames
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind
 from .phases import Phases
+from .reading import is_coroutine_code, read
 from .scopes import Scopes, here
 from .spans import Spans
 from .starting import Starting, Watcher
@@ -61,8 +62,14 @@ class Recorder:
         if role is Role.WARN:
             self._warning(piece, frame, argument)
         if activation is None:
-            return
-        if activation.phase is not None:
+            if not piece.is_lazy or role is not Role.PHASE:
+                return
+            if self._frames.inherited and self._frames.is_inherited(frame):
+                return
+            activation = self._starting.exec_started(piece, frame)
+            if activation is None:
+                return
+        elif activation.phase is not None:
             self._phases.move_on(activation, frame)
         if role is Role.PHASE:
             if id(code) not in self._anatomy.empty_phases and (call.awaited or not is_coroutine_code(code)):
@@ -90,7 +97,10 @@ class Recorder:
 
     def returned(self, piece: Machinery, frame: FrameType, value: object) -> None:
         """`frame` ended by returning `value`."""
-        self._ended(piece, frame, value, None, failed=False)
+        if piece.role is Role.NEXT:
+            self._chosen(frame, value)
+        else:
+            self._ended(piece, frame, value, None, failed=False)
 
     def raised(self, piece: Machinery, frame: FrameType, exception: BaseException | None) -> None:
         """`frame` ended by an exception, None where the probe could not see which."""
@@ -142,7 +152,7 @@ class Recorder:
     ) -> None:
         activation = self._frames.active.pop(id(frame), None)
         if activation is None:
-            self._passed(piece, frame, value)
+            self._passed(piece, frame)
             return
         if activation.phase is not None:
             self._phases.end(activation, None if failed else (value,), exception, failed=failed)
@@ -160,11 +170,9 @@ class Recorder:
         if self.when_idle is not None and self.is_idle():
             self.when_idle()
 
-    def _passed(self, piece: Machinery, frame: FrameType, value: object) -> None:
-        """A frame that is no activation ended: an import, the choice of the next node, a muted run."""
-        if piece.role is Role.NEXT:
-            self._chosen(frame, value)
-        elif piece.role is Role.IMPORT:
+    def _passed(self, piece: Machinery, frame: FrameType) -> None:
+        """A frame that is no activation ended: an import, a muted run, one that a fork inherited."""
+        if piece.role is Role.IMPORT:
             self._starting.watch(self._anatomy.refresh())
         elif self._frames.inherited.pop(id(frame), None) is None and id(frame) in self._frames.muted:
             here.set(self._frames.muted.pop(id(frame))[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .live import LiveSpan
@@ -13,20 +12,33 @@ if TYPE_CHECKING:
     from .sinks.base import Sink
 
 
-@dataclass(slots=True)
 class Settings:
     """What a `trace_flow` or `tracing` was given; None and empty mean: left open."""
 
-    config: TracingConfig | None = None
-    flow_name: str | None = None
-    session_id: str | None = None
-    user_id: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, Any] = field(default_factory=dict)
-    variant: str | None = None
-    sinks: tuple[Sink, ...] | None = None
-    store: bool = True
-    """Whether the local store keeps the traces too; off where sinks were given in its place."""
+    __slots__ = (
+        "config", "flow_name", "metadata", "session_id", "sinks", "store", "tags", "user_id", "variant",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        config: TracingConfig | None = None,
+        flow_name: str | None = None,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        tags: tuple[str, ...] = (),
+        metadata: dict[str, Any] | None = None,
+        variant: str | None = None,
+    ) -> None:
+        self.config = config
+        self.flow_name = flow_name
+        self.session_id = session_id
+        self.user_id = user_id
+        self.tags = tags
+        self.metadata: dict[str, Any] = {} if metadata is None else metadata
+        self.variant = variant
+        self.sinks: tuple[Sink, ...] | None = None
+        self.store = True
+        """Whether the local store keeps the traces too; off where sinks were given in its place."""
 
     def __deepcopy__(self, memo: object) -> Settings:
         return self

@@ -6,10 +6,11 @@ from itertools import count
 from types import FrameType
 from typing import Any, Protocol
 
-from .anatomy import Anatomy, Machinery, Role, fields_of, functions_in, read
+from .anatomy import Anatomy, Machinery, Role
 from .frames import Frames
 from .live import LiveSpan
 from .model import SpanKind
+from .reading import fields_of, functions_in, read
 from .scopes import Scope, Scopes, Settings, here
 from .spans import Spans
 from .steps import Activation, Step, Walk, keys_for
@@ -39,10 +40,12 @@ class Starting:
     def started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """`frame` began to run `piece`; gives its activation, if it has one."""
         role = piece.role
-        if role is Role.EXEC:
-            return self._exec_started(piece, frame)
         if role is Role.RUN:
             return self._run_started(piece, frame)
+        if role is Role.EXEC:
+            if piece.is_batch:
+                return self._batch_started(piece, frame)
+            return None if piece.is_lazy else self.exec_started(piece, frame)
         if role is Role.ORCH:
             return self._orch_started(piece, frame)
         if role is Role.PHASE:
@@ -75,6 +78,9 @@ class Starting:
     def _locate(self, frame: FrameType) -> tuple[LiveSpan | None, list[Scope] | None]:
         """Where a run that begins in `frame` belongs; a trace that lost its end is ended first."""
         span, scopes = self._scopes.locate()
+        outer = self._frames.active.get(id(frame.f_back))
+        if span is not None and outer is not None and outer.step is span.step:
+            return span, scopes  # called by a frame of that very step
         while span is not None and not self._frames.is_alive(span, frame):
             self._frames.forget(span.trace)
             self._spans.close_orphans(span.trace)
@@ -118,7 +124,7 @@ class Starting:
             self._frames.muted[id(frame)] = (frame, before)
             here.set(Scope(Settings(), before, muted=True))
             return None
-        activation = self._join(piece, frame, step)
+        activation = self._frames.active[id(frame)] = Activation(piece, frame, step)
         activation.top = step
         activation.before = before
         step.activation = activation
@@ -205,7 +211,15 @@ class Starting:
         step.activation = activation
         here.set(span)
 
-    def _exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+    def _batch_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        step = self._step_at(piece, frame)
+        if step is None:
+            return None
+        step.items = count()
+        return self._join(piece, frame, step)
+
+    def exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        """An `_exec` began; told of its first call that means something, where it hands out no items."""
         outer = self._frames.active.get(id(frame.f_back)) if piece.own else None
         if outer is not None and outer.machinery.own and outer.machinery.role is Role.RUN:
             step: Step | None = outer.step
@@ -214,13 +228,11 @@ class Starting:
         if step is None:
             return None
         activation = self._join(piece, frame, step)
-        if piece.is_batch:
-            step.items = count()
-        elif piece.arguments:
+        if piece.arguments:
             if step.capture.inputs:
                 activation.given = frame.f_locals.get(piece.arguments[0])
-            if piece.own:
-                activation.item = None if step.items is None else next(step.items)
+            if piece.own and step.items is not None:
+                activation.item = next(step.items)
         return activation
 
     def _step_at(self, piece: Machinery, frame: FrameType) -> Step | None:
@@ -234,7 +246,7 @@ class Starting:
     def _phase_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """The code of a phase runs: a span of its own, unless the call of it was seen already."""
         step = self._step_at(piece, frame)
-        if step is None or step.capture.hides(piece.kind):
+        if step is None or (step.capture.hidden and piece.kind in step.capture.hidden):
             return None
         span, _ = self._scopes.locate()
         if span is not None and span.kind is piece.kind and span.step is step:

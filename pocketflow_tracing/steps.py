@@ -7,9 +7,10 @@ from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from .anatomy import Anatomy, Call, Machinery, NodeType, class_name, read
+from .anatomy import Anatomy, Call, Machinery, NodeType
 from .live import LiveSpan
 from .model import Graph, GraphEdge, GraphNode, SpanKind
+from .reading import class_name, read
 
 if TYPE_CHECKING:
     from .capture import Capture
@@ -68,8 +69,8 @@ class Walk:
 
     def visit(self, owner: object) -> tuple[str, int]:
         """The key of the node whose copy `owner` is about to run, and the how-manieth visit this is."""
-        original = self.next
-        key = self.keys.of(original if type(original) is type(owner) else owner)
+        original = self.next if type(self.next) is type(owner) else owner
+        key = self.keys.known.get(id(original)) or self.keys.of(original)
         visit = self.visits[key] = self.visits.get(key, 0) + 1
         return key, visit
 
@@ -79,18 +80,18 @@ class NodeKeys:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._keys: dict[int, str] = {}
+        self.known: dict[int, str] = {}
         self._counts: dict[str, int] = {}
         # Keeps the originals alive, so that an id stands for one object only.
         self._nodes: list[object] = []
 
     def of(self, node: object) -> str:
         """The key of an original node; a new one is named at once."""
-        key = self._keys.get(id(node))
+        key = self.known.get(id(node))
         if key is None:
             name = class_name(type(node))
             number = self._counts[name] = self._counts.get(name, 0) + 1
-            key = self._keys[id(node)] = name if number == 1 else f"{name}#{number}"
+            key = self.known[id(node)] = name if number == 1 else f"{name}#{number}"
             self._nodes.append(node)
         return key
 

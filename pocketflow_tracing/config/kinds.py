@@ -28,8 +28,9 @@ _SWITCH = {
     "0": False,
     "no": False,
 }
-_ENVIRONMENT = re.compile(r"(?!langfuse)[a-z0-9_-]{1,40}")
-_ADDRESS = re.compile(r"https?://[^\s/]+\S*", re.IGNORECASE)
+# Compiled when a value has to be read, which most programs never give.
+_ENVIRONMENT = r"(?!langfuse)[a-z0-9_-]{1,40}"
+_ADDRESS = r"(?i:https?)://[^\s/]+\S*"
 
 
 def _text(value: Any) -> str:
@@ -74,14 +75,14 @@ def _share(value: Any) -> float:
 
 def _address(value: Any) -> str:
     text = _text(value)
-    if not _ADDRESS.fullmatch(text):
+    if not re.fullmatch(_ADDRESS, text):
         raise ValueError
     return text.rstrip("/")
 
 
 def _environment(value: Any) -> str:
     text = _text(value)
-    if not _ENVIRONMENT.fullmatch(text):
+    if not re.fullmatch(_ENVIRONMENT, text):
         raise ValueError
     return text
 

@@ -12,8 +12,9 @@ from sys import _getframe
 from types import CodeType
 from typing import Any
 
-from ..anatomy import Machinery, Role, code_of
+from ..anatomy import Machinery, Role
 from ..errors import tell_once
+from ..reading import code_of
 from .base import Listener, callback_failed
 
 NAME = "pocketflow-tracing"
@@ -90,6 +91,8 @@ class MonitoringProbe:
             events = self._events[piece.role]
             if piece.role is Role.ORCH and piece.own:
                 events &= ~self._monitoring.events.CALL  # its nodes are met when they are chosen
+            if piece.is_lazy:
+                events &= ~self._monitoring.events.PY_START
             if piece.is_generator:
                 events |= self._monitoring.events.PY_YIELD
             if _LOCAL_UNWIND:
@@ -122,7 +125,8 @@ class MonitoringProbe:
                 piece = machinery[id(code)]
                 call = piece.calls.get(offset)
                 if call is not None:
-                    listener.calling(piece, _getframe(1), call, code_of(called), argument)
+                    entered = code_of(called) if call.kind is not None else None
+                    listener.calling(piece, _getframe(1), call, entered, argument)
                 elif piece.own:
                     return disable
                 else:  # in an override even an unknown call ends the phase before it

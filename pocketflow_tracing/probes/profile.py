@@ -14,9 +14,10 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from ..anatomy import Call, Machinery, Role, entered_by, is_coroutine_code, read
+from ..anatomy import Call, Machinery, Role
 from ..bytecode import ending
 from ..errors import tell_once
+from ..reading import entered_by, is_coroutine_code, read
 from .base import Listener, callback_failed
 
 Profiler = Callable[[FrameType, Any, Any], object]

@@ -1,0 +1,125 @@
+"""Reads objects as they are stored, without running any of their code.
+
+No property, `__getattr__`, `__eq__` or descriptor of a program's class ever runs in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial, partialmethod
+from types import CodeType, FunctionType, MethodType
+from typing import Any, Final
+
+GENERATOR: Final = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
+COROUTINE: Final = 0x80 | 0x200
+
+
+class Unknown:
+    """Stands for an attribute that cannot be read without running the program's code."""
+
+
+UNKNOWN: Final = Unknown()
+
+
+def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
+    """The attribute as stored on the instance, in a slot, or on its class, unbound; else `default`."""
+    fields = fields_of(instance)
+    if name in fields:
+        return fields[name]
+    found = on_class(type(instance), name)
+    if found is not None and type(found).__name__ == "member_descriptor":
+        try:
+            return found.__get__(instance, type(instance))
+        except AttributeError:
+            return default
+    return default if found is None else found
+
+
+def fields_of(instance: object) -> dict[str, Any]:
+    """The instance's own dictionary; an empty one where it has none."""
+    try:
+        fields = object.__getattribute__(instance, "__dict__")
+    except AttributeError:
+        return {}
+    return fields if type(fields) is dict else {}
+
+
+def on_class(cls: type, name: str) -> Any:
+    """The attribute as it stands in the dictionary of the first class in the MRO that has it."""
+    for base in type.__getattribute__(cls, "__mro__"):
+        found = type.__getattribute__(base, "__dict__").get(name)
+        if found is not None:
+            return found
+    return None
+
+
+def class_name(cls: type) -> str:
+    """The plain name of a class, whatever its metaclass answers."""
+    return str(type.__dict__["__name__"].__get__(cls))
+
+
+def functions_in(attribute: object, name: str, depth: int = 4) -> Iterator[FunctionType]:
+    """The Python functions called `name` that `attribute` leads to.
+
+    Looks through static and class methods, partials, bound methods, `functools.wraps` and the
+    closures of decorators that do not use it.
+    """
+    if depth == 0:
+        return
+    kind = type(attribute)
+    if kind is FunctionType:
+        function: Any = attribute
+        if function.__code__.co_name == name:
+            yield function
+            return
+        wrapped = function.__dict__.get("__wrapped__")
+        inner = [wrapped] if wrapped is not None else [_content(cell) for cell in function.__closure__ or ()]
+        for candidate in inner:
+            yield from functions_in(candidate, name, depth - 1)
+    elif kind in (staticmethod, classmethod, MethodType):
+        yield from functions_in(attribute.__func__, name, depth - 1)  # type: ignore[attr-defined]
+    elif kind in (partial, partialmethod):
+        yield from functions_in(attribute.func, name, depth - 1)  # type: ignore[attr-defined]
+
+
+def _content(cell: Any) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
+
+
+def code_of(called: object) -> CodeType | None:
+    """The code that runs first when `called` is called, or None where that cannot be told."""
+    kind = type(called)
+    if kind is MethodType:
+        called = called.__func__  # type: ignore[attr-defined]
+        kind = type(called)
+    return called.__code__ if kind is FunctionType else None  # type: ignore[attr-defined]
+
+
+def nested_codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of comprehensions, generator expressions, lambdas and functions inside `code`."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from nested_codes(constant)
+
+
+def is_coroutine_code(code: CodeType | None) -> bool:
+    """Whether calling `code` only makes a coroutine or an async generator, which runs later."""
+    return code is not None and bool(code.co_flags & COROUTINE)
+
+
+def entered_by(attribute: object) -> CodeType | None:
+    """The code of the frame that calling `attribute` begins; None where there is none, or it is not clear."""
+    kind = type(attribute)
+    if kind in (staticmethod, classmethod):
+        return code_of(attribute.__func__)  # type: ignore[attr-defined]
+    if kind in (partial, partialmethod):
+        return entered_by(attribute.func)  # type: ignore[attr-defined]
+    if kind in (FunctionType, MethodType):
+        return code_of(attribute)
+    if isinstance(attribute, type):
+        return code_of(on_class(attribute, "__new__")) or code_of(on_class(attribute, "__init__"))
+    return code_of(on_class(kind, "__call__"))
