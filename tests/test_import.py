@@ -17,6 +17,20 @@ import pocketflow_tracing
 print((time.process_time() - start) * 1e3)
 """
 
+LATER = """
+import pathlib, sys
+import pocketflow_tracing
+texts = []
+
+def told(event, details):
+    if event == "compile" and details[1] == "<string>":
+        texts.append(details[0])
+
+sys.addaudithook(told)
+import pocketflow_tracing.delivery.followed, pocketflow_tracing.store
+print(texts)
+"""
+
 
 def python(source: str, **environment: str) -> str:
     """What a fresh interpreter prints for `source`."""
@@ -37,6 +51,11 @@ def test_the_import_loads_nothing_that_can_wait() -> None:
     source = f"import sys, pocketflow_tracing; print([name for name in {LATE} if name in sys.modules])"
 
     assert python(source) == "[]\n"
+
+
+def test_what_is_imported_with_the_first_trace_executes_no_text() -> None:
+    """After an `exec` of a string, CPython forgets that Ctrl-C is what ended the program."""
+    assert python(LATER) == "[]\n"
 
 
 def test_the_import_is_quick(tmp_path: Path) -> None:

@@ -291,8 +291,8 @@ def _keep_interrupt() -> None:
     """See that a program ended by Ctrl-C still counts as killed by it, whatever was imported since.
 
     CPython notes at the end of each top-level piece of code whether it was interrupted, and dies of
-    SIGINT if the last one was. Every `exec` of a string counts as such a piece, and the imports of
-    this thread's work hold some (named tuples, data classes).
+    SIGINT if the last one was. Every `exec` of a string counts as such a piece, and what a sink
+    imports may hold some (named tuples, data classes).
     """
     last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if isinstance(last, KeyboardInterrupt) and not hasattr(sys, "ps1"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..model import JSON, SCHEMA, Span, Status, Trace
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as Record
+else:
+    from .record import Record
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _encode_ascii = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-class TraceRow(NamedTuple):
+class TraceRow(Record):
     """A trace without its spans; `input` and `output` are None where they are not to be written."""
 
     id: str
@@ -28,7 +33,7 @@ class TraceRow(NamedTuple):
     output: str | None
 
 
-class SpanRow(NamedTuple):
+class SpanRow(Record):
     """A span of the trace with the id `trace_id`."""
 
     trace_id: str

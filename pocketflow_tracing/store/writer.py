@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NamedTuple as Record
+else:
+    from .record import Record
 
 SILENCE_NS = 60 * 1_000_000_000
 """A process that cannot be looked at from here counts as gone after this long without a sign of life."""
 
 
-class Writer(NamedTuple):
+class Writer(Record):
     """A process, told apart from every other one that ever had or will have its pid."""
 
     host: str
