@@ -12,7 +12,7 @@ from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .scopes import here
 from .spans import Spans
-from .steps import Activation, Step
+from .steps import NOTHING, Activation, Step
 from .values import compare
 
 
@@ -49,7 +49,8 @@ class Phases:
         if span.trace.debug:
             log.debug("[TRACING] Starting node span: %s", span.name)
         activation.handled = exc_info()[1]
-        activation.phase_before = here.get()
+        if activation.phase_before is NOTHING:
+            activation.phase_before = here.get()
         activation.phase = span
         here.set(span)
 
@@ -84,8 +85,6 @@ class Phases:
         assert span is not None
         span.end = clock()
         activation.phase = None
-        if here.get() is span:
-            here.set(activation.phase_before)
         step = activation.step
         if failed:
             self._spans.fail(span, exception)
@@ -105,6 +104,20 @@ class Phases:
             activation.failed = span
         else:
             step.failed = (*step.failed, span)
+
+    @staticmethod
+    def restore(activation: Activation) -> None:
+        """The frame ended: what was current before its first phase is so again.
+
+        Until then an ended phase stays current: setting a context variable is slow, and readers climb.
+        Where a phase of the same node was current before, climbing leads to the same place.
+        """
+        before = activation.phase_before
+        step = activation.step
+        current = here.get()
+        is_ours = type(current) is LiveSpan and current.step is step and current.end
+        if is_ours and not (type(before) is LiveSpan and before.step is step):
+            here.set(before)
 
 
 def _numbered(activation: Activation, step: Step) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .reading import is_coroutine_code, read
 from .scopes import Scopes, here
 from .spans import Spans
 from .starting import Starting, Watcher
-from .steps import Activation, Step
+from .steps import NOTHING, Activation, Step
 
 MAX_WARNINGS = 20
 
@@ -165,6 +165,8 @@ class Recorder:
                 activation.step.items = None
             if activation.step.failed:
                 self._spans.settle_all(activation.step, recovered=not failed)
+        if activation.phase_before is not NOTHING:
+            self._phases.restore(activation)
         if activation.top is not None:
             self._close_step(activation, activation.top, value, exception, failed=failed)
         if self.when_idle is not None and self.is_idle():
@@ -201,7 +203,8 @@ class Recorder:
         span = step.span
         if step.failed:
             self._spans.settle_all(step, recovered=not failed)
-        if here.get() is span:
+        current = here.get()
+        if type(current) is LiveSpan and current.step is step:
             here.set(activation.before)
         self._spans.end_step(step, value, exception, failed=failed)
         trace = span.trace
@@ -213,7 +216,8 @@ class Recorder:
     ) -> None:
         step: Step = activation.opaque
         activation.opaque = None
-        if here.get() is step.span:
+        current = here.get()
+        if type(current) is LiveSpan and current.step is step:
             here.set(activation.opaque_before)
         self._spans.end_step(step, value, exception, failed=failed)
 

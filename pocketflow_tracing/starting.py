@@ -144,7 +144,9 @@ class Starting:
         above: Step | None = parent.step if parent is not None else None
         key, visit = name, 1
         # A run by hand that outlived its phase stands beneath the flow, yet is no step of it.
-        if above is not None and above.walk is not None and here.get() is above.span:
+        current = here.get()
+        is_step_of_flow = type(current) is LiveSpan and current.step is above
+        if above is not None and above.walk is not None and is_step_of_flow:
             key, visit = above.walk.visit(owner)
         span.node_key = key
         attributes: dict[str, Any] = {"visit": visit}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .values import ChangeSet, Snapshot
 
 MAX_GRAPH_NODES = 2_000
+NOTHING = object()
 
 
 class Step:
@@ -132,7 +133,8 @@ class Activation:
     """What was current before `top` began."""
     phase: LiveSpan | None = None
     """The phase that a call of this frame began and that has not ended."""
-    phase_before: Any = None
+    phase_before: Any = NOTHING
+    """What was current before the first phase of this frame, `NOTHING` where it had none."""
     call: Call | None = None
     """The call that began `phase`."""
     handled: BaseException | None = None
