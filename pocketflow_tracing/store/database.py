@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import StoreError
 from . import schema
-
-if TYPE_CHECKING:
-    import sqlite3
 
 MEMORY = ":memory:"
 SETUP_SECONDS = 5.0
@@ -47,8 +44,6 @@ def told(path: str, failure: Exception) -> StoreError:
 @contextmanager
 def explained(path: str) -> Iterator[None]:
     """Turn what SQLite and the system raise in the block into StoreErrors that name the file."""
-    import sqlite3
-
     try:
         yield
     except (sqlite3.Error, OSError, MemoryError) as failure:
@@ -86,8 +81,6 @@ def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
 
 
 def _open(path: str, patience: float) -> sqlite3.Connection:
-    import sqlite3
-
     # Threads take turns with it under the store's lock; transactions are begun by hand.
     connection = sqlite3.connect(
         path, timeout=patience, isolation_level=None, check_same_thread=False, uri=path.startswith("file:")
@@ -102,8 +95,6 @@ def _open(path: str, patience: float) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
-    import sqlite3
-
     # One moment for both questions: another process may be making the tables right now.
     connection.execute("BEGIN")
     found, foreign = schema.version_of(connection), schema.is_foreign(connection)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import sqlite3
 
 APPLICATION_ID = 0x50465472
 """Stands in the header of our files ("PFTr"), so that a database of something else is never touched."""
@@ -130,8 +127,6 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 def _statements(script: str) -> Iterator[str]:
     # `executescript` commits before it starts, so it cannot be part of a transaction.
-    import sqlite3
-
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
