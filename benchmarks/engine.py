@@ -47,6 +47,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         known = tables(Path(folder), quick=given.quick)
+        if unknown := set(given.tables) - set(known):
+            parser.error(f"there is no table {min(unknown)!r}, only {', '.join(known)}")
         for name in given.tables or known:
             title, measure = known[name]
             show(title, measure())
