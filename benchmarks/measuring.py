@@ -21,24 +21,23 @@ Rows = list[tuple[str, str]]
 
 @dataclass
 class Times:
-    """What one run took, in seconds."""
+    """What one run took, in seconds of processor time."""
 
-    wall: float
     own: float
-    """Processor time of the program's own thread."""
+    """Of the program's own thread."""
     all: float
-    """Processor time of the process until everything that was traced is written."""
+    """Of the process, until everything that was traced is written."""
 
 
 def timed(run: Callable[[], object]) -> Times:
-    """What `run` takes, by all three clocks; nothing of earlier runs is left to do meanwhile."""
+    """What `run` takes, by both clocks; nothing of earlier runs is left to do meanwhile."""
     flush()
     gc.collect()
-    before = (time.process_time(), time.thread_time(), time.perf_counter())
+    all_before, own_before = time.process_time(), time.thread_time()
     run()
-    wall, own = time.perf_counter(), time.thread_time()
+    own = time.thread_time() - own_before
     flush()
-    return Times(wall - before[2], own - before[1], time.process_time() - before[0])
+    return Times(own, time.process_time() - all_before)
 
 
 def own_time(run: Callable[[], object]) -> float:

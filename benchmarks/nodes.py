@@ -37,7 +37,7 @@ class Way:
     def _measure(self, steps: int) -> Times:
         self._flow(WARM_STEPS).run(self.store())
         taken = timed(partial(self._flow(steps).run, self.store()))
-        return Times(taken.wall / steps, taken.own / steps, taken.all / steps)
+        return Times(taken.own / steps, taken.all / steps)
 
     def _flow(self, steps: int) -> Flow:
         return ring(self.node_class, steps, dressed=self.dressed)
@@ -62,11 +62,13 @@ def node_rows(folder: Path, *, quick: bool) -> Rows:
             taken[name].append(way.measure(200 if quick else 1000))
             log.clear()
 
-    rows = [("node of 3 empty phases, untraced", us(median(one.own for one in taken["empty"])))]
+    untraced = median(one.own for one in taken["empty"])
+    rows = [("node of 3 empty phases, untraced", us(untraced))]
     rows += _added("closures round its methods", taken["wrapped"], taken["empty"], whole=False)
     rows += _added("traced without values", taken["structure"], taken["empty"])
     wrapped, traced = (_differences(taken[name], taken["empty"], "own") for name in ("wrapped", "structure"))
-    rows.append(("the same, as multiple of the closures", times(median(traced) / median(wrapped))))
+    rows.append(("the same, over what the closures add", times(median(traced) / median(wrapped))))
+    rows.append(("the same, over the untraced node", times(median(traced) / untraced)))
     rows += _added("traced with values, ticket store", taken["values"], taken["empty"])
     rows.append(("node that changes the ticket, untraced", us(median(one.own for one in taken["ticket"]))))
     rows += _added("that node, traced with values", taken["ticket values"], taken["ticket"])
@@ -76,7 +78,6 @@ def node_rows(folder: Path, *, quick: bool) -> Rows:
 def _added(label: str, taken: list[Times], base: list[Times], *, whole: bool = True) -> Rows:
     rows = [(f"{label}: added", us(median(_differences(taken, base, "own"))))]
     if whole:
-        rows.append((f"{label}: added to the wall clock", us(median(_differences(taken, base, "wall")))))
         rows.append((f"{label}: added with the worker's part", us(median(_differences(taken, base, "all")))))
     return rows
 
