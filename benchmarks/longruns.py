@@ -38,7 +38,7 @@ class Meter:
         self._waited = Clock(0.0, 0.0)
         self._last = time.perf_counter()
         self.turns = array("d", [0.0] * self._count)
-        """How long each turn of the ring took, in seconds of the wall clock. No objects, which are counted."""
+        """Seconds of the wall clock for each turn of the ring; no objects, since those are counted."""
         self.tenths = [now()]
         """When each tenth of the run ended; waiting for the worker does not count."""
         self.blocks: list[int] = []
