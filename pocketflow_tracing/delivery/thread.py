@@ -255,6 +255,7 @@ class Delivery(Queue):
                     thread.join(FORK_SINK_SECONDS)
                 except RuntimeError:
                     time.sleep(0.001)  # another thread is starting it at this moment
+                _wait_for_end(thread)
             try:
                 self._holds_start = self._may_start.pop()
             except IndexError:
@@ -272,13 +273,22 @@ class Delivery(Queue):
         if self._holds_start:
             self._holds_start = False
             self._may_start.append(True)
-            # Else with the next record: Python warns of a fork beside threads when it is over.
-            if self._worker.has_more:
+            # Else with the next record: Python warns of a fork beside threads, also of this one.
+            if self._worker.has_more and threading.active_count() > 1:
                 self.call_worker()
 
     def _after_fork_in_child(self) -> None:
         self._worker.abandon()
         self.reset()
+
+
+def _wait_for_end(thread: threading.Thread) -> None:
+    """Wait until a thread that was joined is gone for the system too: before 3.13 that takes longer."""
+    until = time.monotonic() + FORK_SINK_SECONDS
+    while not thread.is_alive() and time.monotonic() < until:
+        if not os.path.exists(f"/proc/self/task/{thread.native_id}"):
+            return
+        time.sleep(0.0001)
 
 
 def _in_exit_handlers() -> bool:

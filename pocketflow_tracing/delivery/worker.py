@@ -33,7 +33,7 @@ RENEW_SECONDS = 15.0
 """How often a process says that it is alive, where it has nothing to write."""
 POLL_SECONDS = (0.05, 0.1)
 """How soon the worker looks again while traces are open, and how late if there was nothing new."""
-REST_SECONDS = 0.05
+REST_SECONDS = 0.5
 """How long the worker goes on when a fork waits for it."""
 PRUNE_SECONDS = 0.1
 """How long it deletes old traces before it looks whether there is something else to do."""
@@ -132,7 +132,7 @@ class Worker:
     def rest(self) -> None:
         """Write and tell what is there, as far as it takes no time, and close the files, for a fork."""
         with self.lock:
-            self._take(REST_SECONDS)
+            self._take(REST_SECONDS, limit=len(self._queue.records))
             self._save()
             for keeper in self._keepers.values():
                 keeper.rest()
@@ -154,11 +154,12 @@ class Worker:
 
     # Records.
 
-    def _take(self, seconds: float) -> bool:
-        """Take records for so long at most; whether all were taken."""
+    def _take(self, seconds: float, limit: float = _NEVER) -> bool:
+        """Take records for so long, or so many, at most; whether all were taken."""
         queue = self._queue
         until = time.monotonic() + seconds
-        while True:
+        while limit > 0:
+            limit -= 1
             try:
                 what, subject, size = queue.records.popleft()
             except IndexError:
@@ -169,7 +170,8 @@ class Worker:
                 tell_failure("the worker", failure)
             queue.taken(size)
             if time.monotonic() > until:
-                return False
+                break
+        return False
 
     def _trace_started(self, live: LiveTrace) -> None:
         # Late, and mostly on our own thread: a program pays for rendering and masking when it traces.
