@@ -79,20 +79,40 @@ class Calls:
 
 
 def ending(code: CodeType, last_instruction: int) -> Literal["returned", "suspended", "raised"]:
-    """How a frame of `code` that stops at `last_instruction` stops."""
+    """How a frame of `code` that stops at `last_instruction` stops.
+
+    One that is thrown an exception where it was suspended, and does not catch it, looks suspended.
+    """
     opcodes = code.co_code
+    if last_instruction < 0:  # 3.10: thrown an exception before it began
+        return "raised"
     name = dis.opname[opcodes[last_instruction]]
     if name.startswith("RETURN_") and name != "RETURN_GENERATOR":
         return "returned"
-    if (
-        name == "RESUME" and opcodes[last_instruction + 1] & 3
-    ):  # 3.13 stops on the instruction after the yield
-        return "suspended"
+    if name == "RESUME" and opcodes[last_instruction + 1] & 3:
+        return "suspended"  # 3.13 stops on the instruction after the yield
     # 3.10 stops on the instruction before YIELD_FROM, which it is about to repeat.
     following = opcodes[last_instruction + 2 : last_instruction + 3]
     if name in _SUSPENDS or (following and dis.opname[following[0]] == "YIELD_FROM"):
         return "suspended"
     return "raised"
+
+
+def begins(code: CodeType, last_instruction: int) -> bool:
+    """Whether a coroutine or generator that is entered at `last_instruction` is at its beginning.
+
+    On 3.10 also if it is only thrown an exception there.
+    """
+    if last_instruction < 0:
+        return True
+    opcodes = code.co_code
+    return dis.opname[opcodes[last_instruction]] == "RESUME" and not opcodes[last_instruction + 1] & 3
+
+
+def is_end_of_await(code: CodeType, last_instruction: int, exception: BaseException) -> bool:
+    """Whether `exception` only tells a frame of `code` that what it awaits has its result."""
+    name = dis.opname[code.co_code[last_instruction]]
+    return issubclass(type(exception), StopIteration) and name in {"SEND", "YIELD_FROM", "FOR_ITER"}
 
 
 def handler_lines(code: CodeType) -> frozenset[int]:

@@ -163,7 +163,8 @@ class Recorder:
         if piece.role is Role.EXEC:
             if piece.is_batch:
                 activation.step.items = None
-            if activation.step.failed:
+            # A comprehension or function inside of it may well end before what it started.
+            if activation.step.failed and piece.code.co_name == piece.name:
                 self._spans.settle_all(activation.step, recovered=not failed)
         if activation.phase_before is not NOTHING:
             self._phases.restore(activation)

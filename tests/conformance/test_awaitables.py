@@ -120,11 +120,13 @@ def test_a_coroutine_closed_by_the_collector_touches_no_foreign_context() -> Non
             gc.collect()
             return current_span().name
 
-    with capture_traces() as traces:
+    def abandon() -> None:
         cycle: list[Any] = [AsyncFlow(start=Abandoned()).run_async({})]
         contextvars.copy_context().run(cycle[0].send, None)
         cycle.append(cycle)
-        del cycle
+
+    with capture_traces() as traces:
+        abandon()
         node = Collector()
         node.post = lambda shared, prep_res, exec_res: exec_res
         assert node.run({}) == "Collector.exec"
