@@ -67,8 +67,10 @@ def node_rows(folder: Path, *, quick: bool) -> Rows:
     rows += _added("closures round its methods", taken["wrapped"], taken["empty"], whole=False)
     rows += _added("traced without values", taken["structure"], taken["empty"])
     wrapped, traced = (_differences(taken[name], taken["empty"], "own") for name in ("wrapped", "structure"))
-    rows.append(("the same, over what the closures add", times(median(traced) / median(wrapped))))
-    rows.append(("the same, over the untraced node", times(median(traced) / untraced)))
+    rows.append(
+        ("traced without values: added, over what the closures add", times(median(traced) / median(wrapped)))
+    )
+    rows.append(("traced without values: added, over the untraced node", times(median(traced) / untraced)))
     rows += _added("traced with values, ticket store", taken["values"], taken["empty"])
     rows.append(("node that changes the ticket, untraced", us(median(one.own for one in taken["ticket"]))))
     rows += _added("that node, traced with values", taken["ticket values"], taken["ticket"])
