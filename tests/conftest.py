@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from store_support import end_children
 from surroundings_support import HAS_MONITORING, PROBES, Surroundings, left_registered, remaining_threads
 
 from pocketflow_tracing import errors
@@ -33,6 +34,13 @@ def probe(request: pytest.FixtureRequest) -> Iterator[str]:
         os.environ["POCKETFLOW_TRACING_PROBE"] = name
     yield name
     os.environ.pop("POCKETFLOW_TRACING_PROBE", None)
+
+
+@pytest.fixture(autouse=True)
+def no_child_left_running() -> Iterator[None]:
+    """A test that fails or hangs takes its child processes with it."""
+    yield
+    end_children()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +14,7 @@ from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 
 DEADLINE_SECONDS = 20.0
 _BEGAN = time.time_ns()
+_children: list[subprocess.Popen[str]] = []
 
 
 def made_trace(number: int, spans: int = 2, *, ended: bool = True, start_ns: int | None = None) -> Trace:
@@ -66,14 +70,30 @@ def until(condition: Callable[[], object], what: str = "what the test waits for"
 
 
 def start_child(program: str, *arguments: object) -> subprocess.Popen[str]:
-    """A Python process that runs `program` and can be talked to by lines."""
-    return subprocess.Popen(
+    """A Python process that runs `program` and can be talked to by lines; it never outlives its test."""
+    child = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # so that its own children can be ended with it
     )
+    _children.append(child)
+    return child
+
+
+def end_children() -> None:
+    """Kill the children that still run, and whatever they started; close the pipes to them."""
+    for child in _children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+    _children.clear()
 
 
 def run_child(program: str, *arguments: object, status: int = 0) -> tuple[str, str]:

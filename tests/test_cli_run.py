@@ -268,10 +268,13 @@ def test_on_a_terminal_the_tree_is_coloured_unless_refused(environment: dict[str
     written(folder, {"app.py": "import greeting\ngreeting.run()"})
     main, side = pty.openpty()
     variables = {**os.environ, **environment_of(folder), "TERM": "xterm-256color", **environment}
-    process = subprocess.Popen([*OURS, "run", "app.py"], cwd=folder, env=variables, stderr=side)
-    os.close(side)
-    shown = read_terminal(main)
-    assert process.wait(DEADLINE) == 0
+    with subprocess.Popen([*OURS, "run", "app.py"], cwd=folder, env=variables, stderr=side) as process:
+        os.close(side)
+        try:
+            shown = read_terminal(main)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
 
     assert "Greet" in shown
     assert ("\x1b[" in shown) is not bool(environment)

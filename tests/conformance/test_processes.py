@@ -194,10 +194,13 @@ def interrupted(script: Path, mode: str) -> tuple[int, list[str]]:
     with subprocess.Popen(
         command, cwd=script.parent, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     lines = errors.splitlines()
     ending = lines[lines.index("    Flow(start=Hang()).run({})") :]
     # The signal may come before or in `pause`, so the line that it hits is left out.
