@@ -145,13 +145,9 @@ class Starting:
         key, visit = name, 1
         # A run by hand that outlived its phase stands beneath the flow, yet is no step of it.
         current = here.get()
-        is_step_of_flow = (
-            type(current) is LiveSpan
-            and current.step is above
-            and (current is above.span or bool(current.end))
-        )
-        if above is not None and above.walk is not None and is_step_of_flow:
-            key, visit = above.walk.visit(owner)
+        if above is not None and above.walk is not None and type(current) is LiveSpan:
+            if current.step is above and (current is above.span or current.end):
+                key, visit = above.walk.visit(owner)
         span.node_key = key
         attributes: dict[str, Any] = {"visit": visit}
         span.attributes = attributes
