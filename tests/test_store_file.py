@@ -210,9 +210,9 @@ def test_a_store_that_was_deleted_or_replaced_is_begun_anew(store: Store, path: 
     assert [trace.name for trace in store.traces()] == ["Flow 3"]
 
 
-def test_importing_the_store_imports_no_sqlite() -> None:
-    """SQLite is loaded when a store is opened."""
-    program = "import sys, pocketflow_tracing.store; print('sqlite3' in sys.modules)"
+def test_sqlite_comes_with_the_first_store() -> None:
+    """Neither the package nor the worker loads SQLite before there is something to keep."""
+    program = "import sys, pocketflow_tracing.delivery; print('sqlite3' in sys.modules)"
     assert run_child(program) == ("False\n", "")
 
 
