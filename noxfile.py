@@ -17,8 +17,8 @@ WHERE_FOUND = [version for version in ("3.14", "3.15") if shutil.which(f"python{
 PYTHONS = REQUIRED + WHERE_FOUND
 OLDEST_AND_NEWEST = [REQUIRED[0], REQUIRED[-1]]
 OLDER_POCKETFLOW = ["0.0.1", "0.0.2"]
-ENGINE_TESTS = ["tests/conformance", "tests/property"]
-WORKERS = ["-n", "2"]
+ENGINE_TESTS = ["tests/conformance", "tests/property", "--programs=100", "-k=not 100_000_steps"]
+WORKERS = ["-n2", "--dist=worksteal"]
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
