@@ -148,3 +148,27 @@ def test_changes_that_may_be_anothers_say_so() -> None:
     changes.concurrent = True
 
     assert render(changes, Policy(), "").value["concurrent"] is True
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ({"m": {42: "al"}}, {"m": {42: "al", 43: "bo"}}, {"m": {"added": {"43": "bo"}}}),
+        ({7: 1, "a": 1}, {7: 1, "a": 1, "x": 2}, {"added": {"x": 2}}),
+        ({"a": 1}, {"a": 1, 7: 2}, {"added": {"7": 2}}),
+        ({None: 2, (1, 2): 3}, {None: 5, (1, 2): 3}, {"changed": {"None": [2, 5]}}),
+        ({"s": {"b", "c", "d"}}, {"s": {"d", "c", "b", "a"}}, {"s": {"added": {"a": "a"}}}),
+        ({"s": {1, 2}}, {"s": {2, 1}}, None),
+    ],
+)
+def test_a_mapping_is_compared_by_its_keys_and_a_set_by_its_members(before: Any, after: Any, shown: Any) -> None:
+    """Whatever the keys are, and in whatever order a set lists its members."""
+    changes = compare(snapshot(before, Limits()), snapshot(after, Limits()))
+    if shown is None:
+        assert changes is None
+        return
+    value = render(changes, Policy(), "changes").value
+    for key, expected in shown.items():
+        found = value[key] if key in ("added", "changed") else value["changed"][key]
+        found = {part: found[part] for part in expected} if key not in ("added", "changed") else found
+        assert found == expected

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .nodes import FIELDS, HEAD, ITEMS, Mark, Node, Snapshot, inner, omitted
+from .nodes import BOOL, FIELDS, HEAD, ITEMS, PAIRS, STUB, TEXT, Mark, Node, Snapshot, inner, omitted
 
+_SET = (ITEMS, "set")
 WHOLE_VALUE = "(value)"
 """The key under which a change shows that is not one of entries."""
 
@@ -52,21 +53,52 @@ def compare(before: Snapshot, after: Snapshot) -> ChangeSet | None:
 
 def _compared(before: Node, after: Node, levels: int) -> ChangeSet | None:
     """The changes between two containers of one kind, or None where they are no such thing."""
-    old, new = inner(before), inner(after)
-    if old is None or new is None or type(old) is not type(new) or _kind(before) != _kind(after):
-        return None
-    if type(old) is dict and type(new) is dict:
+    old, new = _entries(before), _entries(after)
+    if old is not None and new is not None and _word(before) == _word(after):
         changes = _compared_entries(old, new, omitted(before), omitted(after), levels)
-    elif type(old) is list and type(new) is list:
-        changes = _compared_items(old, new, omitted(before), omitted(after), levels)
+    else:
+        first, second = inner(before), inner(after)
+        if type(first) is not list or type(second) is not list or _kind(before) != _kind(after):
+            return None
+        changes = _compared_items(first, second, omitted(before), omitted(after), levels)
     changes.partial = changes.partial or bool(omitted(before) or omitted(after))
     return changes
+
+
+def _entries(node: Node) -> dict[str, Node] | None:
+    """What a mapping, an object or a set consists of, by key, field or member; None for anything else."""
+    content = inner(node)
+    if type(content) is dict:
+        return content
+    if type(content) is list and _kind(node)[:1] == (PAIRS,):
+        # The keys are not all text: by what they look like. A head may end with a key alone.
+        return {_as_text(key): value for key, value in zip(content[::2], content[1::2])}  # noqa: B905
+    if type(content) is list and _kind(node) == _SET:
+        return {_as_text(member): member for member in content}
+    return None
+
+
+def _word(node: Node) -> tuple[Any, ...]:
+    """What kind of entries a node has: two mappings are of one kind, whatever their keys are."""
+    kind = _kind(node)
+    return () if kind[:1] == (PAIRS,) else kind
 
 
 def _kind(node: Node) -> tuple[Any, ...]:
     while type(node) is Mark and node[0] is HEAD:
         node = node[2]
     return tuple(node[:2]) if type(node) is Mark else ()
+
+
+def _as_text(node: Node) -> str:
+    if type(node) is str:
+        return node
+    if type(node) is Mark:
+        parts = node[1:] if node[0] in (BOOL, TEXT, STUB) else node
+        return " ".join(_as_text(part) for part in parts)
+    if type(node) is list:
+        return ", ".join(map(_as_text, node))
+    return str(node)
 
 
 def _compared_entries(
