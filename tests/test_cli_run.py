@@ -249,7 +249,7 @@ def test_a_pocketflow_beside_the_script_is_the_one_that_is_traced(folder: Path):
 
 def test_modules_beside_the_script_do_not_disturb_the_tracing(folder: Path):
     """Files called like libraries of ours are the program's, and are imported by it alone."""
-    names = ("rich", "queue", "platformdirs", "dotenv", "unicodedata", "zipfile")
+    names = ("rich", "queue", "platformdirs", "dotenv", "unicodedata", "zipfile", "sqlite3")
     written(folder, {f"{name}.py": f"print('imported {name}')" for name in names})
     command = written(folder / "bin", {"tool": "from pocketflow_tracing.cli import main\nmain()\n"}) / "tool"
     written(folder, {"app.py": "import greeting\ngreeting.run()"})
