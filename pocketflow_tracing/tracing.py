@@ -25,12 +25,11 @@ RECENT_SPANS = 10_000
 
 
 @overload
-def trace_flow(target: T, /) -> T: ...
-@overload
 def trace_flow(
-    config: TracingConfig | None = None,
+    target: TracingConfig | None = None,
     /,
     *,
+    config: TracingConfig | None = None,
     flow_name: str | None = None,
     session_id: str | None = None,
     user_id: str | None = None,
@@ -38,7 +37,20 @@ def trace_flow(
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
 ) -> Callable[[T], T]: ...
-def trace_flow(target: Any = None, /, **keywords: Any) -> Any:
+@overload
+def trace_flow(target: T, /) -> T: ...
+def trace_flow(
+    target: Any = None,
+    /,
+    *,
+    config: TracingConfig | None = None,
+    flow_name: str | None = None,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    tags: Sequence[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+) -> Any:
     """Trace every run of a flow: a class, an instance, a function or a coroutine function.
 
     Use it bare (`@trace_flow`), with settings (`@trace_flow(flow_name="Support")`), or on an
@@ -47,9 +59,16 @@ def trace_flow(target: Any = None, /, **keywords: Any) -> Any:
     and what it runs lies beneath it. Raises TracingError for what cannot be traced.
     """
     if isinstance(target, TracingConfig):
-        keywords.setdefault("config", target)
-        target = None
-    settings = settings_of(**keywords)
+        config, target = config or target, None
+    settings = settings_of(
+        config=config,
+        flow_name=flow_name,
+        session_id=session_id,
+        user_id=user_id,
+        tags=tags,
+        metadata=metadata,
+        variant=variant,
+    )
 
     def decorator(decorated: T) -> T:
         traced: T = decorate(decorated, settings)
