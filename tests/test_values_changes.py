@@ -161,7 +161,7 @@ def test_changes_that_may_be_anothers_say_so() -> None:
         ({"s": {1, 2}}, {"s": {2, 1}}, None),
     ],
 )
-def test_a_mapping_is_compared_by_its_keys_and_a_set_by_its_members(before: Any, after: Any, shown: Any) -> None:
+def test_mappings_are_compared_by_key_and_sets_by_member(before: Any, after: Any, shown: Any) -> None:
     """Whatever the keys are, and in whatever order a set lists its members."""
     changes = compare(snapshot(before, Limits()), snapshot(after, Limits()))
     if shown is None:
