@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -55,3 +56,14 @@ def test_colour_is_for_terminals_that_want_it(
         monkeypatch.setenv(name, value)
 
     assert ("\x1b[" in rendered(TraceTree(support_flow().trace()), stream)) is coloured
+
+
+def test_lines_are_plain_once_rich_is_a_file_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` gives the name back; importing more of the library would run that file."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[" in rendered(TraceTree(support_flow().trace()), Terminal())
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert "\x1b[" not in rendered(TraceTree(support_flow().trace()), Terminal())
+    assert "rich" not in sys.modules

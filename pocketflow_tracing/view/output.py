@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TextIO
 
 from .lines import Block, fitted
@@ -10,7 +11,7 @@ from .lines import Block, fitted
 
 def rendered(block: Block, stream: TextIO) -> str:
     """The lines as `stream` can show it, without a line break at its end."""
-    if not takes_colour(stream):
+    if not takes_colour(stream) or _gave_rich_away():
         return fitted(str(block), getattr(stream, "encoding", None))
     from rich.console import Console
 
@@ -28,3 +29,11 @@ def takes_colour(stream: TextIO) -> bool:
         return stream.isatty()
     except (ValueError, AttributeError, OSError):  # closed, or a stand-in without the method
         return False
+
+
+def _gave_rich_away() -> bool:
+    """Whether `run` loaded rich and gave its name back to a file of the program's.
+
+    Importing any more of rich would import, and so run, that file.
+    """
+    return f"{__package__}.styled" in sys.modules and "rich.console" not in sys.modules
