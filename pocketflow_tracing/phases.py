@@ -13,7 +13,7 @@ from .model import SpanKind, Status
 from .scopes import here
 from .spans import Spans
 from .steps import NOTHING, Activation, Step
-from .values import compare
+from .values import Snapshot, compare
 
 
 class Phases:
@@ -92,12 +92,12 @@ class Phases:
             span.status = Status.OK
             if result is not None and step.capture.outputs:
                 span.output = step.capture.value(result[0])
-                step.last_output = (result[0], span.output)
+                _keep(activation, span.kind, (result[0], span.output))
         if span.kind is SpanKind.POST and step.capture.stores:
-            before = step.latest
+            before, activation.store_before = activation.store_before, None
             step.latest = step.capture.value(step.shared, before)
             span.changes = compare(before, step.latest)
-            step.post = (before, step.latest, span.changes)
+            step.post_changes = (before, step.latest, span.changes)
         if not failed or span.kind is not SpanKind.EXEC or span.status is not Status.ERROR:
             self._spans.emit(span)
         elif activation.machinery.kind is None:
@@ -133,19 +133,36 @@ def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
     return attributes
 
 
+def _keep(activation: Activation, kind: SpanKind, out: tuple[object, Snapshot]) -> None:
+    """Keep the picture of what a phase returned for whoever is given that next, if nothing runs between."""
+    step = activation.step
+    if kind is SpanKind.PREP:
+        step.prep_out = out
+    elif kind is SpanKind.POST:
+        step.post_out = out
+    elif activation.is_direct:
+        step.exec_out = out
+
+
 def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
     """What a phase is called with, by parameter name."""
     step = activation.step
     if kind is SpanKind.PREP:
+        if not activation.runs_alone:  # an override may have changed the store before it came to prep
+            step.latest = step.capture.value(step.shared, step.latest)
         return {"shared": step.latest}
     if kind is not SpanKind.POST:
-        return {"prep_res": step.picture(activation.given)}
+        # An attempt may change what the next one is given.
+        is_next = kind is SpanKind.EXEC and activation.is_direct and activation.attempt == 1
+        return {"prep_res": step.picture(activation.given, step.prep_out if is_next else None)}
     step.latest = step.capture.value(step.shared, step.latest)
+    if step.capture.stores:
+        activation.store_before = step.latest
     prep_res, exec_res = activation.machinery.results(frame.f_locals)
     return {
         "shared": step.latest,
         "prep_res": step.capture.value(prep_res),
-        "exec_res": step.picture(exec_res),
+        "exec_res": step.picture(exec_res, step.exec_out if activation.machinery.own else None),
     }
 
 

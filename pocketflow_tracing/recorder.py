@@ -156,6 +156,8 @@ class Recorder:
             return
         if activation.phase is not None:
             self._phases.end(activation, None if failed else (value,), exception, failed=failed)
+        if not activation.runs_alone:  # an override may go on after post
+            activation.step.post_out = activation.step.post_changes = None
         if activation.opaque is not None:
             self._end_opaque(activation, None, exception, failed=failed)
         if activation.failed is not None:

@@ -131,34 +131,25 @@ class Spans:
             span.status = Status.OK
             if span.kind is not SpanKind.ITERATION:
                 attributes["action"] = value if type(value) is str or value is None else type(value).__name__
-        capture = step.capture
-        if capture.outputs:
-            after = capture.value(step.shared, step.latest)
-            above = span.parent.step if span.parent is not None else None
-            if above is not None and above.shared is step.shared:
-                above.latest = after
-            if capture.stores:
-                span.changes = compare(step.store_before, after)
-            if not failed:
-                span.output = {"result": capture.value(value), "shared": after}
-        step.store_before = step.latest = step.shared = step.activation = step.post = step.last_output = None
+        if step.capture.outputs:
+            self._outcome(step, value, failed=failed)
+        step.forget_values()
         self.emit(span)
 
     def _outcome(self, step: Step, value: object, *, failed: bool) -> None:
         """What a step returned, the store after it, and what changed in it."""
         span = step.span
         capture = step.capture
-        # Nothing runs between the end of post and that of its node.
-        post = step.post
+        post = step.post_changes
         after = post[1] if post is not None else capture.value(step.shared, step.latest)
         above = span.parent.step if span.parent is not None else None
         if above is not None and above.shared is step.shared:
             above.latest = after
         if capture.stores:
-            is_posts = post is not None and post[0] is step.store_before
-            span.changes = post[2] if post is not None and is_posts else compare(step.store_before, after)
+            is_all = post is not None and post[0] is step.store_before
+            span.changes = post[2] if post is not None and is_all else compare(step.store_before, after)
         if not failed:
-            span.output = {"result": step.picture(value), "shared": after}
+            span.output = {"result": step.picture(value, step.post_out), "shared": after}
 
     def end(self, span: LiveSpan, exception: BaseException | None) -> None:
         """End a span of the program's own."""

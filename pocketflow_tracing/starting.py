@@ -223,13 +223,12 @@ class Starting:
     def exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """An `_exec` began; told of its first call that means something, where it hands out no items."""
         outer = self._frames.active.get(id(frame.f_back)) if piece.own else None
-        if outer is not None and outer.machinery.own and outer.machinery.role is Role.RUN:
-            step: Step | None = outer.step
-        else:
-            step = self._step_at(piece, frame)
+        is_direct = outer is not None and outer.machinery.own and outer.machinery.role is Role.RUN
+        step = outer.step if outer is not None and is_direct else self._step_at(piece, frame)
         if step is None:
             return None
         activation = self._join(piece, frame, step)
+        activation.is_direct = is_direct
         if piece.arguments:
             if step.capture.inputs:
                 activation.given = frame.f_locals.get(piece.arguments[0])

@@ -30,10 +30,14 @@ class Step:
     """The store as it was before the step."""
     latest: Any = None
     """The last picture of the store, from which the next one takes over what is unchanged."""
-    last_output: tuple[object, Snapshot] | None = None
-    """What the last phase returned, and the picture taken of it then."""
-    post: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
-    """The store before and after post, and what that changed."""
+    prep_out: tuple[object, Snapshot] | None = None
+    """What prep returned, and the picture taken of it then."""
+    exec_out: tuple[object, Snapshot] | None = None
+    """What exec or its fallback returned where nothing else handles it before post, and its picture."""
+    post_out: tuple[object, Snapshot] | None = None
+    """What post returned where nothing else of the step runs after it, and its picture."""
+    post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
+    """The store before and after that post, and what it changed."""
     attempts = 0
     max_attempts: int | None = None
     items: count[int] | None = None
@@ -52,10 +56,14 @@ class Step:
         self.shared = shared
         self.capture: Capture = span.capture
 
-    def picture(self, value: object) -> Snapshot:
-        """A picture of what a phase is given: the one taken when the phase right before it returned it."""
-        last = self.last_output
-        return last[1] if last is not None and last[0] is value else self.capture.value(value)
+    def picture(self, value: object, kept: tuple[object, Snapshot] | None) -> Snapshot:
+        """A picture of `value`: the `kept` one, where it was taken of this very object a moment ago."""
+        return kept[1] if kept is not None and kept[0] is value else self.capture.value(value)
+
+    def forget_values(self) -> None:
+        """Let go of the program's objects, and of the pictures of them: the step is over."""
+        self.shared = self.activation = self.store_before = self.latest = None
+        self.prep_out = self.exec_out = self.post_out = self.post_changes = None
 
 
 class Walk:
@@ -141,6 +149,10 @@ class Activation:
     """The exception being handled when `phase` began: not one that `phase` raised."""
     given: Any = None
     """What `_exec` was given: the input of its attempts."""
+    is_direct = False
+    """Whether PocketFlow's own `_run` called this `_exec`, so that nothing stands between their phases."""
+    store_before: Any = None
+    """The store as it was before the phase, where that is a post."""
     item: int | None = None
     attempt = 0
     failed: LiveSpan | None = None
@@ -156,6 +168,11 @@ class Activation:
         self.frame = frame
         self.step = step
         self.thread = get_ident()
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether this is PocketFlow's own `_run`, with no override around it."""
+        return self.top is not None and self.machinery.own
 
 
 def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:

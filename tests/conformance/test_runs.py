@@ -263,3 +263,85 @@ def test_a_span_has_what_went_in_and_what_came_out() -> None:
     assert by_kind["flow"].input == {"shared": {"n": 1}}
     result = "next" if arrow("next") else None
     assert by_kind["flow"].output == {"result": result, "shared": {"n": 2}}
+
+
+def test_every_attempt_shows_what_it_was_given() -> None:
+    """An attempt that changes its input before it fails leaves that change to the next one."""
+
+    class Grow(Node):
+        def prep(self, shared: Any) -> Any:
+            return [1]
+
+        def exec(self, prep_res: Any) -> Any:
+            prep_res.append(2)
+            if len(prep_res) < 3:
+                raise ValueError("too short")
+            return prep_res
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            pass
+
+    (trace,) = compare(lambda shared: Grow(max_retries=2).run(shared))
+    attempts = [span for span in trace.spans if span.kind.value == "exec"]
+    assert [span.input for span in attempts] == [{"prep_res": [1]}, {"prep_res": [1, 2]}]
+    assert attempts[-1].output == [1, 2, 2]
+    assert trace.spans[-1].input == {"shared": {}, "prep_res": [1, 2, 2], "exec_res": [1, 2, 2]}
+
+
+def test_what_an_override_changes_between_the_phases_is_seen() -> None:
+    """Before prep, between prep and exec, between exec and post, and after post."""
+
+    class Between(Node):
+        def _run(self, shared: Any) -> Any:
+            shared["before"] = 1
+            action = super()._run(shared)  # type: ignore[no-untyped-call]
+            shared["after"] = 1
+            return action
+
+        def prep(self, shared: Any) -> Any:
+            return ["prep"]
+
+        def _exec(self, prep_res: Any) -> Any:
+            prep_res.append("more")
+            result = super()._exec(prep_res)  # type: ignore[no-untyped-call]
+            result.append("most")
+            return result
+
+        def exec(self, prep_res: Any) -> Any:
+            return [*prep_res, "exec"]
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["post"] = 1
+
+    (trace,) = compare(lambda shared: Between().run(shared))
+    by_kind: dict[str, Span] = {span.kind.value: span for span in trace.spans}
+    assert by_kind["prep"].input == {"shared": {"before": 1}}
+    assert by_kind["prep"].output == ["prep"]
+    assert by_kind["exec"].input == {"prep_res": ["prep", "more"]}
+    assert by_kind["exec"].output == ["prep", "more", "exec"]
+    assert by_kind["post"].input == {
+        "shared": {"before": 1},
+        "prep_res": ["prep", "more"],
+        "exec_res": ["prep", "more", "exec", "most"],
+    }
+    assert by_kind["post"].changes["added"] == {"post": 1}
+    assert by_kind["node"].output == {"result": None, "shared": {"before": 1, "post": 1, "after": 1}}
+    assert by_kind["node"].changes["added"] == {"before": 1, "post": 1, "after": 1}
+
+
+def test_the_changes_of_post_hold_those_of_a_flow_that_it_runs() -> None:
+    """They began before that flow did."""
+
+    class Inner(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["inner"] = 1
+
+    class Outer(Node):
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            Flow(start=Inner()).run(shared)
+            shared["outer"] = 1
+
+    (trace,) = compare(lambda shared: Outer().run(shared))
+    changes = {span.name: span.changes["added"] for span in trace.spans if span.changes}
+    assert changes["Outer.post"] == changes["Outer"] == {"inner": 1, "outer": 1}
+    assert changes["Inner.post"] == {"inner": 1}
