@@ -23,6 +23,7 @@ from pocketflow_tracing.model import (
     Trace,
 )
 from pocketflow_tracing.store import Store, pruning
+from pocketflow_tracing.store.addresses import Destination
 
 DAY_NS = pruning.DAY_NS
 
@@ -269,9 +270,8 @@ def test_undelivered_traces_go_last_and_are_counted(store: Store) -> None:
         for span in trace.spans:
             span.input = "x" * 1000
         store.end(trace)
-    store._call(lambda found: found.execute("INSERT INTO destinations VALUES (1, 'langfuse', 'host', 'pk')"))
-    waiting = "SELECT 1, number, '' FROM traces WHERE name IN ('Flow 1', 'Flow 2', 'Flow 3')"
-    store._call(lambda found: found.execute(f"INSERT INTO outbox (destination, trace, span_id) {waiting}"))
+        if number in (1, 2, 3):
+            store.save((), (), [(trace.id, Destination("langfuse", "host", "pk"))])
 
     assert store.prune() == 3
     assert [trace.name for trace in store.traces()] == ["Flow 3", "Flow 2", "Flow 1"]

@@ -66,7 +66,7 @@ def log_bytes(path: str) -> int:
 
 def delete_trace(connection: sqlite3.Connection, number: int) -> None:
     """Delete all there is of one trace, within the caller's transaction."""
-    for table in ("spans", "trace_values", "outbox"):
+    for table in ("spans", "trace_values", "outbox", "exports"):
         connection.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
     connection.execute("DELETE FROM traces WHERE number = ?", (number,))
 

@@ -89,7 +89,46 @@ CREATE TABLE counters (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = [VERSION_1]
+VERSION_2 = """
+-- Nothing was sent before this version, so nothing is lost with the first form of the outbox.
+DROP TABLE outbox;
+
+-- What a destination has not confirmed yet; the row goes when it has confirmed the last span. It is
+-- there from the start of a run, and waits until the run has ended or its process is gone.
+CREATE TABLE outbox (
+    destination INTEGER NOT NULL REFERENCES destinations (number),
+    trace       INTEGER NOT NULL REFERENCES traces (number),
+    spans       INTEGER,            -- how many there are to send; null until `exports` has them
+    sent        INTEGER NOT NULL DEFAULT 0,     -- how many of them are confirmed, in that order
+    attempts    INTEGER NOT NULL DEFAULT 0,     -- how often sending failed
+    leased_by   INTEGER REFERENCES writers (number),
+    lease_ns    INTEGER NOT NULL DEFAULT 0,     -- taken until then, ns since the epoch
+    PRIMARY KEY (destination, trace)
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_trace ON outbox (trace);
+CREATE INDEX outbox_by_attempts ON outbox (destination, attempts, trace DESC);
+
+-- How the spans of a trace are exported, worked out once: a span that is sent again is the same.
+CREATE TABLE exports (
+    trace       INTEGER NOT NULL REFERENCES traces (number),
+    position    INTEGER NOT NULL,   -- in start order, from 0
+    span_id     TEXT NOT NULL,
+    start_ns    INTEGER NOT NULL,   -- shifted, so that siblings stay in order where only ms count
+    end_ns      INTEGER NOT NULL,
+    step        INTEGER,            -- of a node: which step of the run it is, from 1
+    flow_path   TEXT NOT NULL,      -- names of the flows around the span, joined by "/"
+    PRIMARY KEY (trace, position)
+) WITHOUT ROWID;
+
+-- What became of the spans of a destination, for people to look at.
+ALTER TABLE destinations ADD COLUMN sent_spans INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destinations ADD COLUMN rejected_spans INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destinations ADD COLUMN sent_ns INTEGER;
+ALTER TABLE destinations ADD COLUMN failure TEXT;
+ALTER TABLE destinations ADD COLUMN failure_ns INTEGER;
+"""
+
+MIGRATIONS = [VERSION_1, VERSION_2]
 """The steps from an empty file to this version; step n leads to version n. Never change one: add."""
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StoreError
 from ..model import Span, Trace
 from . import pruning, rows
+from .addresses import Destination, address, all_addressed
 from .database import MEMORY, StoreDamaged, connect, explained, move_aside
 from .rows import SpanRow, TraceRow, span_row, trace_row
 from .writer import Writer, forget_writer
@@ -83,28 +84,37 @@ class Store:
         """Write the final header of a run, and the spans that `trace` holds."""
         self.save([trace_row(trace)], [span_row(span) for span in trace.spans])
 
-    def save(self, traces: Iterable[TraceRow], spans: Iterable[SpanRow]) -> None:
+    def save(
+        self,
+        traces: Iterable[TraceRow],
+        spans: Iterable[SpanRow],
+        addressed: Iterable[tuple[str, Destination]] = (),
+    ) -> None:
         """Write all of it, or nothing; also a sign of life of this process.
 
-        Spans whose trace is neither given nor known are left out: somebody deleted it.
+        `addressed` are traces, by id, and destinations that they shall be sent to. Spans whose trace
+        is neither given nor known are left out: somebody deleted it.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             write(connection, traces, spans)
+            address(connection, addressed)
 
     def hand_over(self, other: Store) -> None:
         """Write everything in here into `other` as well."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return
             other.save(all_traces(connection), ())
             for spans in all_spans(connection):
                 other.save((), spans)
+            # Last: what is addressed may be sent at once, and has to be whole by then.
+            other.save((), (), all_addressed(connection))
 
     # Reading
 
     def traces(self, limit: int = 50, offset: int = 0) -> list[Trace]:
         """Headers of traces, newest first, without their spans."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return []
             found = connection.execute(f"{_TRACE_COLUMNS} {_NEWEST_FIRST} LIMIT ? OFFSET ?", (limit, offset))
@@ -112,14 +122,14 @@ class Store:
 
     def load(self, id: str) -> Trace:
         """The trace with this id, or with the only id that starts so, with all its spans."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 raise StoreError(f"no trace {id}: there is no trace store at {self.path}")
             return self._whole(connection, "WHERE t.number = ?", self._resolve(connection, id))
 
     def last(self) -> Trace | None:
         """The trace that began last, with all its spans, or None where there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             newest = (
                 None
                 if connection is None
@@ -132,7 +142,7 @@ class Store:
     def counts(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """How many nodes each of these traces ran, and how many errors were raised and not recovered."""
         counts = {}
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return {}
             for id in ids:
@@ -166,7 +176,7 @@ class Store:
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete traces by id or unique start of one; how many. One that still runs comes back."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             numbers = [] if connection is None else [self._resolve(connection, id) for id in ids]
         return self._delete(list(dict.fromkeys(numbers)))
 
@@ -179,7 +189,7 @@ class Store:
         return self._delete_where("1 = ?", 1)
 
     def _delete_where(self, condition: str, value: int) -> int:
-        with self._reading() as connection:
+        with self.reading() as connection:
             if connection is None:
                 return 0
             found = connection.execute(f"SELECT number FROM traces WHERE {condition}", (value,)).fetchall()
@@ -190,7 +200,7 @@ class Store:
         for number in numbers:
             if time.monotonic() >= deadline:
                 break
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 pruning.delete_trace(connection, number)
             deleted += 1
         if deleted:
@@ -218,7 +228,7 @@ class Store:
         for number in self._call(pruning.oldest):
             if self._used() <= aim:
                 return
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 pruning.count_undelivered(connection, number)
             yield number
 
@@ -272,7 +282,8 @@ class Store:
             return act(self._opened(create=True))
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for writing: all that the block does is done, or nothing."""
         with self._lock, explained(self.path):
             connection = self._opened(create=True)
             connection.execute("BEGIN IMMEDIATE")
@@ -285,7 +296,7 @@ class Store:
                 raise
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
         """One unchanging view of the file, or None where there is no file."""
         with self._lock, explained(self.path):
             if self.path != MEMORY and not os.path.lexists(self.path):

@@ -53,9 +53,7 @@ FROM spans s JOIN traces t ON t.number = s.trace ORDER BY s.rowid
 
 def write(connection: sqlite3.Connection, traces: Iterable[TraceRow], spans: Iterable[SpanRow]) -> None:
     """Write rows, and a sign of life of this process, within the caller's transaction."""
-    identity = Writer.this_process()
-    connection.execute(_ADD_WRITER, (*identity, time.time_ns()))
-    writer = connection.execute(_FIND_WRITER, identity).fetchone()[0]
+    writer = sign_of_life(connection)
     numbers: dict[str, int | None] = {}
     for row in traces:
         connection.execute(_ADD_TRACE, (*row[:9], writer))
@@ -63,6 +61,13 @@ def write(connection: sqlite3.Connection, traces: Iterable[TraceRow], spans: Ite
         if row.input is not None or row.output is not None:
             connection.execute(_ADD_VALUES, (number, row.input, row.output))
     connection.executemany(_ADD_SPAN, _numbered(connection, spans, numbers))
+
+
+def sign_of_life(connection: sqlite3.Connection) -> int:
+    """Note that this process is alive; the number by which its rows name it."""
+    identity = Writer.this_process()
+    connection.execute(_ADD_WRITER, (*identity, time.time_ns()))
+    return int(connection.execute(_FIND_WRITER, identity).fetchone()[0])
 
 
 def all_traces(connection: sqlite3.Connection) -> Iterator[TraceRow]:

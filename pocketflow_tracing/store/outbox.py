@@ -1,0 +1,307 @@
+"""What waits to be sent over the network, and who is sending it: several processes share the store."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import pruning
+from .addresses import Destination, number_of
+from .database import MEMORY
+from .ordering import Timing, exports
+from .rows import trace_of
+from .writer import Writer
+from .writing import sign_of_life
+
+if TYPE_CHECKING:
+    import sqlite3
+    from typing import NamedTuple as Record
+
+    from ..model import Trace
+    from .store import Store
+else:
+    from .record import Record
+
+LEASE_SECONDS = 30.0
+CLAIM_TRACES = 100
+PLAN_SPANS = 500
+"""How many spans are ordered in one transaction: others write in between."""
+
+_ENDED = """
+SELECT o.trace, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
+WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NOT NULL {chosen}
+ORDER BY o.attempts, o.trace DESC LIMIT ?
+"""
+_RUNNING = """
+SELECT o.trace, o.spans, o.sent, w.host, w.boot, w.pid, w.started, w.renewed_ns
+FROM outbox o JOIN traces t ON t.number = o.trace JOIN writers w ON w.number = t.writer
+WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NULL {chosen}
+"""
+_HOLDERS = """
+SELECT number, host, boot, pid, started, renewed_ns FROM writers
+WHERE number IN (SELECT leased_by FROM outbox WHERE lease_ns > ?)
+"""
+_THIS = "WHERE destination = ? AND trace = ?"
+_LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0)) FROM spans WHERE trace = ?"
+_TIMING = "SELECT span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid = ?"
+_PAGE = """
+SELECT s.span_id, s.parent_id, s.kind, s.name, s.status, s.start_ns, s.end_ns, s.input, s.output,
+       s.changes, s.body, e.start_ns, e.end_ns, e.step, e.flow_path
+FROM exports e JOIN spans s ON s.trace = e.trace AND s.span_id = e.span_id
+WHERE e.trace = ? AND e.position >= ? ORDER BY e.position LIMIT ?
+"""
+_LEFT = """
+SELECT coalesce(sum(max(1, t.span_count - o.sent)), 0)
+FROM outbox o JOIN traces t ON t.number = o.trace
+WHERE o.destination = ? AND t.end_ns IS NOT NULL
+"""
+_BY_THIS_PROCESS = (
+    "AND t.writer = (SELECT number FROM writers WHERE host = ? AND boot = ? AND pid = ? AND started = ?)"
+)
+_COUNT = "UPDATE destinations SET sent_spans = sent_spans + ?, rejected_spans = rejected_spans + ?"
+
+
+class Claim(Record):
+    """A trace that this process may send for as long as its lease lasts.
+
+    `spans` is how many there are to send, of which the first `sent` are confirmed.
+    """
+
+    trace: int
+    spans: int
+    sent: int
+
+
+class ExportRow(Record):
+    """A span as the store holds it, values as JSON text, and how it is exported."""
+
+    span_id: str
+    parent_id: str | None
+    kind: str
+    name: str
+    status: str
+    start_ns: int
+    end_ns: int | None
+    input: str | None
+    output: str | None
+    changes: str | None
+    body: str
+    export_start_ns: int
+    export_end_ns: int
+    step: int | None
+    flow_path: str
+
+
+class Outbox:
+    """The traces in one store that wait for one destination. Every method may raise StoreError."""
+
+    def __init__(self, store: Store, destination: Destination) -> None:
+        self.store = store
+        self.destination = destination
+
+    # Claiming.
+
+    def claim(
+        self, limit: int = CLAIM_TRACES, *, only: Sequence[str] | None = None, thorough: bool = False
+    ) -> list[Claim]:
+        """Take traces that have ended, those that failed before last and else the newest first.
+
+        `only` limits it to these ids. With `thorough`, also those that a process left unfinished, or
+        had taken, that is gone. Nobody else gets them until they are confirmed, released, or the
+        lease runs out.
+        """
+        with self.store.transaction() as connection:
+            found = self._find(connection, limit, only, thorough)
+            if found:
+                me, end_ns = sign_of_life(connection), _lease_end()
+                number = number_of(connection, self.destination)
+                connection.executemany(
+                    f"UPDATE outbox SET leased_by = ?, lease_ns = ? {_THIS}",
+                    [(me, end_ns, number, trace) for trace, _, _ in found],
+                )
+        counts = self._order([trace for trace, spans, _ in found if spans is None])
+        return [Claim(trace, counts[trace] if spans is None else spans, sent) for trace, spans, sent in found]
+
+    def _find(
+        self, connection: sqlite3.Connection, limit: int, only: Sequence[str] | None, thorough: bool
+    ) -> list[tuple[int, int | None, int]]:
+        now = time.time_ns()
+        number = number_of(connection, self.destination)
+        chosen = "" if only is None else f"AND t.id IN ({', '.join('?' * len(only))})"
+        arguments = (number, now, *(only or ()))
+        if thorough:
+            _free_leases_of_the_gone(connection, now)
+        found = connection.execute(_ENDED.format(chosen=chosen), (*arguments, limit)).fetchall()
+        if thorough and len(found) < limit:
+            for trace, spans, sent, *writer, renewed_ns in connection.execute(
+                _RUNNING.format(chosen=chosen), arguments
+            ):
+                if Writer(*writer).is_gone(renewed_ns):
+                    found.append((trace, spans, sent))
+        return found[:limit]
+
+    def renew(self, claims: Iterable[Claim]) -> None:
+        """Keep what this process has taken."""
+        with self.store.transaction() as connection:
+            number = number_of(connection, self.destination)
+            connection.executemany(
+                f"UPDATE outbox SET lease_ns = ? {_THIS}",
+                [(_lease_end(), number, claim.trace) for claim in claims],
+            )
+
+    # Ordering.
+
+    def _order(self, traces: Sequence[int]) -> dict[int, int]:
+        """Work out how the spans of these traces are exported, unless that is known; how many they are."""
+        counts: dict[int, int] = {}
+        made: list[tuple[Any, ...]] = []
+        for trace in traces:
+            rowids, known, last_ns = self._rowids(trace)
+            counts[trace] = len(rowids)
+            if known == len(rowids):
+                continue
+            for export in exports(self._timings(rowids, last_ns)):
+                made.append((trace, *export))
+                if len(made) >= PLAN_SPANS:
+                    self._keep(made, {})
+                    made = []
+        self._keep(made, counts)
+        return counts
+
+    def _rowids(self, trace: int) -> tuple[array[int], int, int]:
+        """The spans of a trace in start order, how many are ordered already, and its last moment."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return array("q"), 0, 0
+            found = connection.execute(
+                "SELECT rowid FROM spans WHERE trace = ? ORDER BY start_ns, seq, rowid", (trace,)
+            )
+            rowids = array("q", (row[0] for row in found))
+            known = connection.execute("SELECT count(*) FROM exports WHERE trace = ?", (trace,)).fetchone()[0]
+            return rowids, known, connection.execute(_LAST_NS, (trace,)).fetchone()[0] or 0
+
+    def _timings(self, rowids: array[int], last_ns: int) -> Iterator[Timing]:
+        for first in range(0, len(rowids), PLAN_SPANS):
+            with self.store.reading() as connection:
+                if connection is None:
+                    return
+                page = [
+                    connection.execute(_TIMING, (last_ns, rowid)).fetchone()
+                    for rowid in rowids[first : first + PLAN_SPANS]
+                ]
+            yield from (Timing._make(row) for row in page if row is not None)
+
+    def _keep(self, made: Sequence[tuple[Any, ...]], counts: dict[int, int]) -> None:
+        if not (made or counts):
+            return
+        with self.store.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO exports VALUES (?, ?, ?, ?, ?, ?, ?)", made)
+            connection.executemany(
+                "UPDATE outbox SET spans = ? WHERE trace = ?",
+                [(count, trace) for trace, count in counts.items()],
+            )
+
+    # Reading what is to be sent.
+
+    def headers(self, claims: Iterable[Claim]) -> dict[int, Trace]:
+        """The traces without their spans, by number; those that were deleted meanwhile are left out."""
+        found = {}
+        with self.store.reading() as connection:
+            if connection is not None:
+                for claim in claims:
+                    cursor = connection.execute("SELECT * FROM traces WHERE number = ?", (claim.trace,))
+                    row = cursor.fetchone()
+                    if row is not None:
+                        names = [column[0] for column in cursor.description]
+                        columns = dict(zip(names, row, strict=True), input=None, output=None)
+                        found[claim.trace] = trace_of(columns, columns["end_ns"] is None)
+        return found
+
+    def page(self, trace: int, position: int, limit: int) -> list[ExportRow]:
+        """Spans of a trace in export order, from `position` on."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return []
+            return [ExportRow._make(row) for row in connection.execute(_PAGE, (trace, position, limit))]
+
+    def span_named(self, trace: int, span_id: str) -> tuple[str, str] | None:
+        """Name and body of one span, None where it was not kept."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return None
+            found = connection.execute(
+                "SELECT name, body FROM spans WHERE trace = ? AND span_id = ?", (trace, span_id)
+            ).fetchone()
+            return None if found is None else (found[0], found[1])
+
+    # What became of it.
+
+    def confirm(self, claims: Iterable[Claim], accepted: int, rejected: int = 0) -> None:
+        """Note how far each trace is sent now; `accepted` and `rejected` spans are counted."""
+        with self.store.transaction() as connection:
+            number = number_of(connection, self.destination)
+            for claim in claims:
+                arguments = (number, claim.trace)
+                if claim.sent < claim.spans:
+                    connection.execute(
+                        f"UPDATE outbox SET sent = ?, lease_ns = ? {_THIS}",
+                        (claim.sent, _lease_end(), *arguments),
+                    )
+                else:
+                    connection.execute(f"DELETE FROM outbox {_THIS}", arguments)
+                    self._forget(connection, claim.trace)
+            connection.execute(
+                f"{_COUNT}, sent_ns = ?, failure = NULL, failure_ns = NULL WHERE number = ?",
+                (accepted, rejected, time.time_ns(), number),
+            )
+
+    def _forget(self, connection: sqlite3.Connection, trace: int) -> None:
+        """Delete a trace that everybody has, where only memory holds it."""
+        if (
+            self.store.path == MEMORY
+            and not connection.execute("SELECT 1 FROM outbox WHERE trace = ?", (trace,)).fetchone()
+        ):
+            pruning.delete_trace(connection, trace)
+
+    def release(self, claims: Iterable[Claim], failure: str | None = None) -> None:
+        """Give back what was taken; `failure` says why it could not be sent, if it was tried."""
+        with self.store.transaction() as connection:
+            number = number_of(connection, self.destination)
+            connection.executemany(
+                f"UPDATE outbox SET leased_by = NULL, lease_ns = 0, attempts = attempts + ? {_THIS}",
+                [(failure is not None, number, claim.trace) for claim in claims],
+            )
+            if failure is not None:
+                connection.execute(
+                    "UPDATE destinations SET failure = ?, failure_ns = ? WHERE number = ?",
+                    (failure, time.time_ns(), number),
+                )
+
+    def left(self, *, by_this_process: bool) -> int:
+        """How many spans of traces that ended wait to be sent."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return 0
+            found = connection.execute(
+                "SELECT number FROM destinations WHERE kind = ? AND host = ? AND account = ?",
+                self.destination,
+            ).fetchone()
+            if found is None:
+                return 0
+            query = f"{_LEFT} {_BY_THIS_PROCESS if by_this_process else ''}"
+            identity = Writer.this_process() if by_this_process else ()
+            return int(connection.execute(query, (found[0], *identity)).fetchone()[0])
+
+
+def _free_leases_of_the_gone(connection: sqlite3.Connection, now_ns: int) -> None:
+    for holder, *writer, renewed_ns in connection.execute(_HOLDERS, (now_ns,)).fetchall():
+        if Writer(*writer).is_gone(renewed_ns):
+            connection.execute(
+                "UPDATE outbox SET leased_by = NULL, lease_ns = 0 WHERE leased_by = ?", (holder,)
+            )
+
+
+def _lease_end() -> int:
+    return time.time_ns() + int(LEASE_SECONDS * 1e9)
