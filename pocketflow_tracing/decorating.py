@@ -15,7 +15,7 @@ from typing import Any
 
 from .config import resolve
 from .engine import engine
-from .errors import TracingError
+from .errors import ArgumentTypeError
 from .live import LiveSpan
 from .model import SpanKind
 from .reading import class_name, on_class
@@ -35,7 +35,7 @@ def decorate(target: Any, settings: Settings) -> Any:
         return _decorate_function(target, settings)
     if any(on_class(type(target), name) is not None for name in ENTRIES):
         return _decorate_instance(target, settings)
-    raise TracingError(
+    raise ArgumentTypeError(
         "trace_flow takes a flow class, a flow instance, a function or a coroutine function; "
         f"it was given {type(target).__name__}"
     )
@@ -104,7 +104,7 @@ def _decorate_class(cls: type, settings: Settings) -> type:
     own = type.__getattribute__(cls, "__dict__")
     found = [name for name in ENTRIES if type(on_class(cls, name)) is FunctionType]
     if not found:
-        raise TracingError(
+        raise ArgumentTypeError(
             f"trace_flow takes classes with a `run` method, such as Flow; {class_name(cls)} has none"
         )
     for name in found:
@@ -183,7 +183,7 @@ def _rebuild(settings: Settings | None, make: Callable[..., Any], arguments: tup
 def _decorate_function(function: Any, settings: Settings) -> Any:
     code = function.__code__
     if code.co_flags & _GENERATOR_FUNCTION:
-        raise TracingError(
+        raise ArgumentTypeError(
             f"trace_flow cannot trace the generator function {function.__name__}: it has no single end; "
             "use `with tracing():` or `with span(...)` inside it"
         )

@@ -68,7 +68,7 @@ class Engine:
                 self.scopes.process.append(scope)
             elif announces:
                 self.scopes.announcing.append(scope)
-        here.set(scope)
+        scope.make_current()
         return scope
 
     @_guarded
@@ -80,15 +80,14 @@ class Engine:
         scope = Scope(settings, outer, owner=owner, muted=True)
         with self._lock:
             self._open += 1
-        here.set(scope)
+        scope.make_current()
         return scope
 
     @_guarded
     def leave(self, scope: Scope) -> None:
         """Close a scope; stops watching if it was the last and nothing traced is under way."""
         scope.is_open = False
-        if here.get() is scope:
-            here.set(scope.outer)
+        scope.make_outer_current()
         with self._lock:
             self._open -= 1
             for kept in (self.scopes.process, self.scopes.announcing):

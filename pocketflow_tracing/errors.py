@@ -14,6 +14,14 @@ class TracingError(Exception):
     """Anything this package raises on purpose."""
 
 
+class ArgumentTypeError(TracingError, TypeError):
+    """A function of ours was given something of a kind that it does not take."""
+
+
+class ArgumentValueError(TracingError, ValueError):
+    """A function of ours was given the right kind of thing, with a value that it does not take."""
+
+
 class ConfigError(TracingError, ValueError):
     """A setting has a value it cannot take; the message names it, what was found, what is wanted."""
 

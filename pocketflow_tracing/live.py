@@ -122,6 +122,8 @@ class LiveTrace:
         self.pid = os.getpid()
         self.origin: Any = None
         """The scope this trace began in."""
+        self.on_end: list[Any] = []
+        """Called with this trace when it ends, for every scope that it began in."""
         self.flows: dict[Any, Any] = {}
         """The recorder's names for the nodes of each flow."""
         self.pending = [True]

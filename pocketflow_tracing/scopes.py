@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from .live import LiveSpan
@@ -67,7 +67,9 @@ class Scope:
     `owner` is the decorated object the settings belong to, None for `tracing()`.
     """
 
-    __slots__ = ("announces", "is_open", "missed", "muted", "on_trace", "outer", "owner", "settings")
+    __slots__ = (
+        "announces", "is_open", "missed", "muted", "on_trace", "outer", "owner", "settings", "token",
+    )  # fmt: skip
 
     def __init__(
         self, settings: Settings, outer: Current, *, owner: object = None, muted: bool = False
@@ -82,13 +84,35 @@ class Scope:
         """Whether runs that were missed are told of at the end."""
         self.missed = 0
         self.on_trace: Any = None
-        """Called with the id of each trace that ended in this scope."""
+        """Called with each trace that began in this scope, when it ends."""
+        self.token: Token[Current] | None = None
+        """Makes the context what it was before; None where this scope is not the current one of any."""
+
+    def make_current(self) -> None:
+        """Begin: this is where the program is now."""
+        self.token = here.set(self)
+
+    def make_outer_current(self) -> None:
+        """End: the program is where it was before, and its context has no more entries than before."""
+        token, self.token = self.token, None
+        if token is None or here.get() is not self:
+            return
+        try:
+            here.reset(token)
+        except ValueError:  # it began in another context, of which this is a copy
+            here.set(self.outer)
 
 
 Current = LiveSpan | Scope | None
 
 here: ContextVar[Current] = ContextVar("pocketflow_tracing_here", default=None)
 """The innermost span or scope of this task or thread. It may have ended: readers climb."""
+
+
+def sinks_of(scopes: list[Scope]) -> tuple[Sink, ...]:
+    """The sinks of all these scopes, each once: every scope that names some is told of what ran in it."""
+    sinks = [sink for scope in reversed(scopes) for sink in scope.settings.sinks or ()]
+    return tuple({id(sink): sink for sink in sinks}.values())
 
 
 class Scopes:

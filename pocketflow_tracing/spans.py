@@ -15,7 +15,7 @@ from .errors import RECORDER, log, report_failure
 from .failures import Failure, status_of
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
-from .scopes import Scope
+from .scopes import Scope, sinks_of
 from .steps import Step
 from .values import compare
 
@@ -199,11 +199,8 @@ class Spans:
             self.outlet.span_ended(span)
         trace.end = trace.root.end if trace.root is not None and trace.root.end else clock()
         trace.flows.clear()
-        scope = trace.origin
-        while scope is not None:
-            if type(scope) is Scope and scope.on_trace is not None:
-                scope.on_trace(trace)
-            scope = scope.outer if type(scope) is Scope else None
+        for told in trace.on_end:
+            told(trace)
         self.outlet.trace_ended(trace)
 
     def abandon(self) -> None:
@@ -247,12 +244,13 @@ class Spans:
         name = next(
             (s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None
         ) or (named or name)
-        trace = LiveTrace(name, config, settings.sinks or (), Capture(config))
+        trace = LiveTrace(name, config, sinks_of(scopes), Capture(config))
         rate = config.sample_rate
         # The rule of the OpenTelemetry and Langfuse SDKs, so that all keep or drop the same trace.
         if rate < 1.0 and trace.trace_id & (2**64 - 1) >= round(rate * 2**64):
             return None
         trace.origin = scopes[0]
+        trace.on_end = [scope.on_trace for scope in scopes if scope.on_trace is not None]
         trace.session_id, trace.user_id = config.session_id, config.user_id
         for scope in reversed(scopes):
             fill(trace, scope)
@@ -289,7 +287,8 @@ def fill(trace: LiveTrace, scope: Scope) -> None:
     trace.user_id = trace.user_id or settings.user_id
     trace.variant = trace.variant or settings.variant
     trace.tags += [tag for tag in settings.tags if tag not in trace.tags]
-    trace.metadata = {**settings.metadata, **trace.metadata}
+    taken = {name: trace.capture.value(value) for name, value in settings.metadata.items()}
+    trace.metadata = {**taken, **trace.metadata}
 
 
 def _both_masks(outer: Any, inner: Any) -> Any:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from .arguments import name_given, settings_of, sinks_given, timeout_given
 from .config import TracingConfig, resolve
+from .current import CurrentSpan, CurrentTrace
 from .decorating import decorate
 from .delivery import delivery
 from .engine import engine
-from .errors import TracingError, log
-from .live import LiveSpan, LiveTrace, span_hex, trace_hex
+from .errors import ArgumentValueError, log
+from .live import LiveSpan, LiveTrace, trace_hex
 from .model import SpanKind, Trace
-from .scopes import Current, Scope, Settings, here
+from .scopes import Current, Scope, here
 from .sinks.base import Sink
 from .sinks.memory import MemorySink
 
 T = TypeVar("T")
+B = TypeVar("B", bound="_Block")
 RECENT_TRACES = 100
 RECENT_SPANS = 10_000
 """How many spans of each of them are held in memory, where no store keeps them."""
@@ -77,12 +82,33 @@ def trace_flow(
     return decorator if target is None else decorator(target)
 
 
-class tracing:
+class _Block(ABC):
+    """What is used by `with` or by `async with`: neither its beginning nor its end waits for anything."""
+
+    @abstractmethod
+    def __enter__(self: B) -> B: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def __aenter__(self: B) -> B:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, exception, trace)
+
+
+class tracing(_Block):
     """Trace the flows that run in a `with` or `async with` block, their classes untouched.
 
     `scope="context"` means this thread or task and what inherits its context, `"process"` every
-    thread. `sinks` take the place of the store and whatever else is configured. Inside, `traces`
-    holds the last 100 finished traces.
+    thread. `sinks` take the place of the store and whatever else is configured; inside another
+    scope they are told as well as whatever that one uses. `traces` holds the last 100 traces that
+    began in the block and have ended.
     """
 
     def __init__(
@@ -99,7 +125,7 @@ class tracing:
         sinks: Sequence[Sink] | None = None,
     ) -> None:
         if scope not in ("context", "process"):
-            raise TracingError(f"scope must be 'context' or 'process'; it is {scope!r}")
+            raise ArgumentValueError(f"scope must be 'context' or 'process'; it is {scope!r}")
         self._settings = settings_of(
             config=config,
             flow_name=flow_name,
@@ -110,11 +136,11 @@ class tracing:
             variant=variant,
         )
         if sinks is not None:
-            self._settings.sinks = tuple(sinks)
+            self._settings.sinks = sinks_given(sinks)
             self._settings.store = False
         self._process = scope == "process"
         self._scopes: list[Scope | None] = []
-        self._recent: deque[int] = deque(maxlen=RECENT_TRACES)
+        self._recent: deque[tuple[str, TracingConfig]] = deque(maxlen=RECENT_TRACES)
         self._memory: MemorySink | None = None
 
     def __enter__(self) -> tracing:
@@ -122,7 +148,7 @@ class tracing:
         if not config.enabled:
             self._scopes.append(engine.mute(self._settings))
             return self
-        if self._memory is None and (config.store is None or not self._settings.store):
+        if self._memory is None and not self._is_stored():
             self._memory = MemorySink(keep=RECENT_TRACES, max_spans=RECENT_SPANS)
             self._settings.sinks = (*(self._settings.sinks or ()), self._memory)
         scope = engine.enter(self._settings, process=self._process, announces=not self._process)
@@ -145,33 +171,32 @@ class tracing:
                 "[TRACING] %s in other threads or tasks %s not traced; use scope='process'", runs, were
             )
 
-    async def __aenter__(self) -> tracing:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, exception, trace)
+    def _is_stored(self) -> bool:
+        """Whether a store keeps what runs in here; the outermost scope decides that."""
+        _, scopes = engine.scopes.locate()
+        outermost = scopes[-1].settings if scopes else self._settings
+        return outermost.store and resolve(outermost.config).store is not None
 
     def _ended(self, trace: LiveTrace) -> None:
-        self._recent.append(trace.id)
+        self._recent.append((trace_hex(trace.id), trace.config))
 
     @property
     def traces(self) -> list[Trace]:
-        """The last 100 traces that ended in this scope, oldest first."""
+        """The last 100 traces that began in this scope and have ended, oldest first."""
         delivery.flush()
-        if self._memory is not None:
-            return list(self._memory.traces)
-        return delivery.load(
-            [trace_hex(trace_id) for trace_id in self._recent], resolve(self._settings.config)
-        )
+        held = {trace.id: trace for trace in self._memory.traces} if self._memory is not None else {}
+        traces: list[Trace] = []
+        for config, ended in groupby(list(self._recent), key=lambda one: one[1]):
+            ids = [id for id, _ in ended]
+            traces += [held[id] for id in ids if id in held] or delivery.load(ids, config)
+        return traces
 
     def flush(self, timeout: float | None = None) -> int:
         """Wait until all that was traced is written; returns how many records are still waiting."""
         return flush(timeout)
 
 
-class span:
+class span(_Block):
     """A step of your own in the trace: `with span("load documents"):`, also `async with`.
 
     At the top of a scope it is the root of a trace, and the flows run inside it are its children.
@@ -179,7 +204,7 @@ class span:
     """
 
     def __init__(self, name: str, **attributes: Any) -> None:
-        self._name = name
+        self._name = name_given(name)
         self._attributes = attributes
         self._open: list[tuple[LiveSpan | None, Current]] = []
 
@@ -197,94 +222,10 @@ class span:
         if live is not None:
             engine.end(live, before, exception)
 
-    async def __aenter__(self) -> span:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, exception, trace)
-
     def update(self, **attributes: Any) -> None:
         """Add attributes to this span."""
         live = self._open[-1][0] if self._open else None
         CurrentSpan(live).update(**attributes)
-
-
-class CurrentSpan:
-    """The span a program is in; false outside of any, where everything it does is nothing."""
-
-    __slots__ = ("_live",)
-
-    def __init__(self, live: LiveSpan | None) -> None:
-        self._live = live
-
-    def __bool__(self) -> bool:
-        return self._live is not None
-
-    @property
-    def id(self) -> str | None:
-        """The id of the span, 16 hex digits."""
-        return None if self._live is None else span_hex(self._live.span_id)
-
-    @property
-    def name(self) -> str | None:
-        """The name of the span, such as `Classify.exec`."""
-        return None if self._live is None else self._live.name
-
-    @property
-    def kind(self) -> SpanKind | None:
-        """What the span stands for."""
-        return None if self._live is None else self._live.kind
-
-    def update(self, **attributes: Any) -> None:
-        """Add attributes to the span; values are captured as they are now."""
-        live = self._live
-        if live is None or not attributes:
-            return
-        taken = {name: live.capture.value(value) for name, value in attributes.items()}
-        live.attributes = {**(live.attributes or {}), **taken}
-
-
-class CurrentTrace:
-    """The trace a program is in; false outside of any, where everything it does is nothing."""
-
-    __slots__ = ("_live",)
-
-    def __init__(self, live: LiveTrace | None) -> None:
-        self._live = live
-
-    def __bool__(self) -> bool:
-        return self._live is not None
-
-    @property
-    def id(self) -> str | None:
-        """The id under which `pocketflow-tracing show` finds the trace, 32 hex digits."""
-        return None if self._live is None else trace_hex(self._live.id)
-
-    @property
-    def name(self) -> str | None:
-        """The name of the trace."""
-        return None if self._live is None else self._live.name
-
-    def update(
-        self,
-        *,
-        user_id: str | None = None,
-        session_id: str | None = None,
-        tags: Sequence[str] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Fill in what is known only inside the run; tags and metadata are added."""
-        live = self._live
-        checked = settings_of(user_id=user_id, session_id=session_id, tags=tags, metadata=metadata)
-        if live is None:
-            return
-        live.user_id = checked.user_id or live.user_id
-        live.session_id = checked.session_id or live.session_id
-        live.tags += [tag for tag in checked.tags if tag not in live.tags]
-        taken = {name: live.capture.value(value) for name, value in checked.metadata.items()}
-        live.metadata = {**live.metadata, **taken}
 
 
 def current_span() -> CurrentSpan:
@@ -300,31 +241,7 @@ def current_trace() -> CurrentTrace:
 
 def flush(timeout: float | None = None) -> int:
     """Wait up to `timeout` seconds until what was traced is written; returns how many records are left."""
-    return delivery.flush(timeout)
-
-
-def settings_of(
-    *,
-    config: TracingConfig | None = None,
-    flow_name: str | None = None,
-    session_id: str | None = None,
-    user_id: str | None = None,
-    tags: Sequence[str] = (),
-    metadata: Mapping[str, Any] | None = None,
-    variant: str | None = None,
-) -> Settings:
-    """The keywords that `trace_flow` and `tracing` share; raises TracingError, naming the bad one."""
-    if config is not None and not isinstance(config, TracingConfig):
-        raise TracingError(f"config must be a TracingConfig; it is {type(config).__name__}")
-    texts = {"flow_name": flow_name, "session_id": session_id, "user_id": user_id, "variant": variant}
-    for name, text in texts.items():
-        if text is not None and not isinstance(text, str):
-            raise TracingError(f"{name} must be text; it is {type(text).__name__}")
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
-        raise TracingError(f"tags must be a list of texts, like ['nightly']; it is {tags!r}")
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise TracingError(f"metadata must be a dict; it is {type(metadata).__name__}")
-    return Settings(config, flow_name, session_id, user_id, tuple(tags), dict(metadata or {}), variant)
+    return delivery.flush(timeout_given(timeout))
 
 
 def observe_process(*, console: Sink | None = None, **keywords: Any) -> tracing:
