@@ -24,8 +24,8 @@ def rendered(value: Any, limits: Limits | None = None, policy: Policy | None = N
 
 
 def json_bytes(value: Any) -> int:
-    """How long `value` is as JSON in UTF-8; raises where it is no valid JSON."""
-    return len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    """How long `value` is as JSON in UTF-8, as it is stored; raises where it is no valid JSON."""
+    return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
 
 
 def _trap(name: str) -> Any:

@@ -5,82 +5,137 @@ Loaded with the first trace, since all that renders and masks comes with it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..live import LiveSpan, LiveTrace, span_hex, trace_hex
-from ..model import JSON, Span, Status, Trace
+from ..model import JSON, Generation, Graph, Span, Status, Trace
 from ..values.redaction import Policy
 from ..values.rendering import render
 
 
-def finished(live: LiveSpan, policy: Policy) -> Span:
-    """The model's span for `live`, its values as masked JSON. Also for open spans."""
+def finished(live: LiveSpan, policy: Policy, texts: dict[str, str] | None = None) -> Span:
+    """The model's span for `live`, its values as masked JSON. Also for open spans.
+
+    `texts` is given the JSON text of its input and output, which is known by then.
+    """
+    policy = policy.within(live.capture.config)
+    state = policy.state
+    span = _span(live, policy, texts)
+    if policy.state is not state:  # a secret came to light that may have been shown before it
+        span = _span(live, policy, texts)
+    return span
+
+
+def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
     trace = live.trace
-    redacted: list[str] = []
-    truncated: list[str] = []
-
-    def shown(field: str, value: Any) -> JSON:
-        if value is None:
-            return None
-        result = render(value, policy, field)
-        redacted.extend(result.redacted)
-        truncated.extend(result.truncated)
-        return result.value
-
-    def plain(name: str, value: Any) -> JSON:
-        if value is None or type(value) in (bool, int):
-            return value
-        return policy.mask_text(value) if type(value) is str else shown(f"attributes.{name}", value)
-
-    return Span(
-        trace_id=trace_hex(trace.id),
-        span_id=span_hex(live.span_id),
-        parent_id=None if live.parent is None else span_hex(live.parent.span_id),
-        name=live.name,
-        kind=live.kind,
-        start_ns=live.start + trace.epoch_ns,
-        end_ns=live.end + trace.epoch_ns if live.end else None,
-        status=live.status,
-        status_message=policy.mask_text(live.status_message),
-        node_key=live.node_key if live.step is None else live.step.span.node_key,
-        input=shown("input", live.input),
-        output=shown("output", live.output),
-        changes=shown("changes", live.changes),
-        attributes={name: plain(name, value) for name, value in (live.attributes or {}).items()},
-        error=None if live.failure is None else policy.mask_error(live.failure.info()),
-        generation=live.generation,
-        redacted=redacted,
-        truncated=truncated,
+    span = Span(
+        trace_hex(trace.id),
+        span_hex(live.span_id),
+        None if live.parent is None else span_hex(live.parent.span_id),
+        policy.masked(live.name)[0],
+        live.kind,
+        live.start + trace.epoch_ns,
+        live.end + trace.epoch_ns if live.end else None,
+        live.status,
+        policy.mask_text(live.status_message, "status_message"),
+        live.node_key if live.step is None else live.step.span.node_key,
+        generation=None if live.generation is None else _generation(live.generation, policy),
         seq=live.seq,
     )
+    if live.input is not None:
+        span.input = _shown(span, "input", live.input, policy, texts)
+    if live.output is not None:
+        span.output = _shown(span, "output", live.output, policy, texts)
+    if live.changes is not None:
+        span.changes = _shown(span, "changes", live.changes, policy)
+    if live.attributes:
+        span.attributes = {
+            name: _attribute(span, name, value, policy) for name, value in live.attributes.items()
+        }
+    if live.failure is not None:
+        span.error = policy.mask_error(live.failure.info())
+    return span
+
+
+def _shown(span: Span, field: str, value: Any, policy: Policy, texts: dict[str, str] | None = None) -> JSON:
+    result = render(value, policy, field)
+    span.redacted += result.redacted
+    span.truncated += result.truncated
+    if texts is not None:
+        texts[field] = result.text
+    return result.value
+
+
+def _generation(generation: Generation, policy: Policy) -> Generation:
+    model, parameters = generation.model, generation.parameters
+    return replace(
+        generation,
+        model=None if model is None else policy.mask_text(model, "generation.model"),
+        parameters=render(parameters, policy, "generation.parameters").value if parameters else {},
+    )
+
+
+def _attribute(span: Span, name: str, value: Any, policy: Policy) -> JSON:
+    kind = type(value)
+    if kind is str:
+        return policy.mask_text(value, f"attributes.{name}")
+    if value is None or kind is int or kind is bool:
+        return value
+    return _shown(span, f"attributes.{name}", value, policy)
 
 
 def header(trace: LiveTrace, policy: Policy) -> Trace:
     """The model's trace for `trace`, without its spans. Also for a running trace."""
+    state = policy.state
+    shown = _header(trace, policy)
+    return shown if policy.state is state else _header(trace, policy)
+
+
+def _header(trace: LiveTrace, policy: Policy) -> Trace:
     root = trace.root
     config = trace.config
-    metadata = render(trace.metadata, policy, "metadata").value if trace.metadata else {}
+
+    def value(field: str, value: Any) -> JSON:
+        return None if value is None else render(value, policy, field).value
+
+    def text(field: str, text: str | None) -> str | None:
+        return None if text is None else policy.mask_text(text, field)
+
+    def name(text: str | None) -> str | None:  # a mask of the user's own is for values, not for these
+        return None if text is None else policy.masked(text)[0]
+
     return Trace(
         id=trace_hex(trace.id),
         trace_id=trace_hex(trace.trace_id),
         parent_span_id=None if trace.parent_span_id is None else span_hex(trace.parent_span_id),
-        name=trace.name,
+        name=policy.masked(trace.name)[0],
         start_ns=trace.start + trace.epoch_ns,
         end_ns=trace.end + trace.epoch_ns if trace.end else None,
         status=root.status if root is not None else Status.UNSET,
-        graph=trace.graph,
-        input=None if root is None or root.input is None else render(root.input, policy, "input").value,
-        output=None if root is None or root.output is None else render(root.output, policy, "output").value,
-        session_id=trace.session_id,
-        user_id=trace.user_id,
-        tags=list(trace.tags),
-        metadata=metadata,
-        variant=trace.variant,
+        graph=_graph(trace.graph, policy),
+        input=None if root is None else value("input", root.input),
+        output=None if root is None else value("output", root.output),
+        session_id=text("session_id", trace.session_id),
+        user_id=text("user_id", trace.user_id),
+        tags=[policy.mask_text(tag, "tags") for tag in trace.tags],
+        metadata=value("metadata", trace.metadata) if trace.metadata else {},
+        variant=name(trace.variant),
         environment=config.environment,
-        release=config.release,
-        project=trace.project,
-        scores=list(trace.scores),
+        release=name(config.release),
+        project=name(trace.project),
+        scores=[value("scores", score) for score in list(trace.scores)],
         span_count=trace.span_count,
         dropped_spans=trace.dropped_spans,
         complete=trace.complete,
     )
+
+
+def _graph(graph: Graph, policy: Policy) -> Graph:
+    """The flows as wired; an action is any text that a program likes to return."""
+    edges = list(graph.edges)
+    shown = [policy.masked(edge.action)[0] for edge in edges]
+    if all(edge.action == action for edge, action in zip(edges, shown, strict=True)):
+        return graph
+    masked = [replace(edge, action=action) for edge, action in zip(edges, shown, strict=True)]
+    return Graph(graph.nodes, masked)

@@ -70,7 +70,9 @@ class KeyNames:
         if known is None:
             if len(self._remembered) >= self._MOST_REMEMBERED:
                 self._remembered.clear()
-            known = self._remembered[name] = self._judge(name)
+            known = self._judge(name)
+            if len(name) <= _MOST_LETTERS:
+                self._remembered[name] = known
         return known
 
     def _judge(self, name: str) -> bool:

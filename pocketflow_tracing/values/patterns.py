@@ -89,33 +89,49 @@ _RUN = 14
 _RUNS = bytes(
     97 if (chr(code).isalnum() and code < 128) or chr(code) in "_-./+=" else 32 for code in range(256)
 )
+_LONG_RUN = b"a" * _RUN
+_NOT_DIGITS = bytes(code for code in range(256) if not 48 <= code < 58)
+_CARD_DIGITS = 13
 _DIGITS = bytes(48 if 48 <= code < 58 else 45 if code in b" -" else 32 for code in range(256))
 _CARD_FORMS = (b"0" * 13, b"0000-0000-0000-0", b"0000-000000-0000")
 
 
-def finds(text: str, keys: KeyNames) -> Iterator[Find]:
+def finds(text: str, keys: KeyNames) -> list[Find]:
     """Where secrets stand in a text, in no order; some may overlap."""
+    found: list[Find] = []
     # One byte a character, so that places are the same; what is not ASCII is no part of any pattern.
     plain = text.encode("ascii", "replace")
     runs = plain.translate(_RUNS)
-    for start in _places(runs, b"a" * _RUN):
-        end = runs.find(b" ", start)
-        yield from _in_run(text, start, len(text) if end < 0 else end)
-    digits = plain.translate(_DIGITS)
-    if any(form in digits for form in _CARD_FORMS):
-        yield from cards(text, 0, len(text))
+    if _LONG_RUN in runs:
+        for start in _places(runs, _LONG_RUN):
+            end = runs.find(b" ", start)
+            found += _in_run(text, start, len(text) if end < 0 else end)
+    if len(plain.translate(None, _NOT_DIGITS)) >= _CARD_DIGITS and _has_card_form(plain):
+        found += cards(text, 0, len(text))
     lower = plain.lower()
     if b"bearer" in lower or b"basic" in lower:
-        yield from schemes(text, 0, len(text))
+        found += schemes(text, 0, len(text))
     if b"://" in plain:
-        yield from user_info(text, 0, len(text))
+        found += user_info(text, 0, len(text))
     if b"=" in plain or b":" in plain:
         for stem in keys.stems:
-            done = 0
-            for at in _occurrences(lower, stem):
-                if at >= done and (found := assigned(text, at, keys)) is not None:
-                    yield found
-                    done = found[1]
+            if stem in lower:
+                found += _assignments(text, lower, stem, keys)
+    return found
+
+
+def _has_card_form(plain: bytes) -> bool:
+    digits = plain.translate(_DIGITS)
+    return any(form in digits for form in _CARD_FORMS)
+
+
+def _assignments(text: str, lower: bytes, stem: bytes, keys: KeyNames) -> Iterator[Find]:
+    """What is assigned to names that contain `stem`."""
+    done = 0
+    for at in _occurrences(lower, stem):
+        if at >= done and (found := assigned(text, at, keys)) is not None:
+            yield found
+            done = found[1]
 
 
 def _places(runs: bytes, wanted: bytes) -> Iterator[int]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import ErrorInfo
 from . import patterns
-from .keys import KeyNames
+from .keys import KeyNames, holds_count
+from .learned import Learned, of_environment
 from .nodes import LOOKAHEAD
 from .patterns import REDACTED, Find
 
@@ -22,14 +23,62 @@ if TYPE_CHECKING:
 # traced program's other threads wait for it.
 _WINDOW = 57344
 SHORTEST = 6
+LONGEST_SEEN = 63
+"""Texts up to this many characters are remembered where they hold no secret: shorter than a line of a key."""
+_MOST_SEEN = 4096
 _LONGEST_KEY_SHOWN = 1024
 _LONGEST_KEY = _LONGEST_KEY_SHOWN + LOOKAHEAD
 FAILED = "[redacted: masking failed]"
 _TOKEN_LETTERS = re.compile(r"[A-Za-z0-9_\-+/=.~%]{0,8192}")
+OPEN, TEXTS_SECRET, ALL_SECRET = range(3)
+"""How secret the value under a name is: not at all, if it is text, or whatever it is."""
+
+
+class Seen:
+    """What comes again and again: names, and short texts without a secret. Holds for all who mask alike."""
+
+    __slots__ = ("clean", "names")
+
+    def __init__(self) -> None:
+        self.clean: set[str] = set()
+        """Texts without a secret, and without what UTF-8 has no place for."""
+        self.names: dict[str, tuple[str, int]] = {}
+        """Names as they are shown, and how secret what stands under them is."""
+
+    def add_clean(self, texts: Iterable[str]) -> None:
+        """Remember that there is no secret in `texts`, each of them short."""
+        if len(self.clean) > _MOST_SEEN:
+            self.clean.clear()
+        self.clean.update(texts)
+
+    def add_name(self, key: str, shown: tuple[str, int]) -> None:
+        """Remember how a short name is shown."""
+        if len(self.names) > _MOST_SEEN:
+            self.names.clear()
+        self.names[key] = shown
+
+
+_KEYS = KeyNames()
+
+
+class _Shared:
+    """What all traces with the default settings share: it holds as long as the environment stays as it is."""
+
+    secrets: frozenset[str] = frozenset()
+    seen = Seen()
+
+    @classmethod
+    def seen_with(cls, secrets: frozenset[str]) -> Seen:
+        if secrets != cls.secrets:
+            cls.secrets, cls.seen = secrets, Seen()
+        return cls.seen
 
 
 class Policy:
-    """How values are masked on their way out; made once per run by `Policy.of`, or with the defaults."""
+    """How values are masked on their way out; made once per run by `Policy.of`, or with the defaults.
+
+    It learns: what a name shows to be a secret is hidden in everything that is masked from then on.
+    """
 
     def __init__(
         self,
@@ -39,28 +88,60 @@ class Policy:
         mask: Callable[[Any, str], Any] | None = None,
     ) -> None:
         self.redact = redact
-        self.keys = KeyNames(own_keys)
+        self.own_keys = tuple(own_keys)
+        self.keys = KeyNames(self.own_keys) if self.own_keys else _KEYS
         self.mask = mask
-        self._keys_seen: dict[str, str] = {}
         self.own_patterns = [re.compile(pattern) for pattern in own_patterns]
+        secrets = of_environment(self.keys) if redact else frozenset()
+        self.learned = Learned(secrets)
+        is_plain = redact and not self.own_keys and not self.own_patterns
+        self.seen = _Shared.seen_with(secrets) if is_plain else Seen()
+        self.state = object()
+        """Another one whenever something was learned: what was masked before may show it."""
+        self._config: TracingConfig | None = None
+        self._family = [self]
 
     @classmethod
     def of(cls, config: TracingConfig) -> Policy:
         """The policy that the settings of a run ask for."""
-        return cls(config.redact, config.redact_patterns, config.redact_keys, config.mask)
+        policy = cls(config.redact, config.redact_patterns, config.redact_keys, config.mask)
+        policy._config = config
+        return policy
 
-    def mask_text(self, text: str) -> str:
-        """`text` with every secret replaced."""
-        shown = self.masked(text)[0]
+    def within(self, config: TracingConfig) -> Policy:
+        """The policy for what ran under `config`, which is as strict as the settings around it, or stricter.
+
+        Values around it may show what it worked on, so its keys and patterns hold there too, from now on.
+        """
+        for policy in self._family:
+            if policy._config is config:
+                return policy
+        inner = Policy.of(config)
+        inner.learned, inner._family = self.learned, self._family
+        self.redact = self.redact or inner.redact
+        self.own_keys = tuple(dict.fromkeys(self.own_keys + inner.own_keys))
+        self.own_patterns = list(dict.fromkeys(self.own_patterns + inner.own_patterns))
+        self.keys = KeyNames(self.own_keys) if self.own_keys else _KEYS
+        self._family.append(inner)
+        self._begin_anew()
+        return inner
+
+    def learn(self, text: str) -> None:
+        """What stood under a secret name is hidden wherever it stands, if it is no common word."""
+        if self.redact and self.learned.add(text):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        for policy in self._family:
+            policy.seen = Seen()
+            policy.state = object()
+
+    def mask_text(self, text: str, path: str = "") -> str:
+        """`text` with every secret replaced; `path` is for a mask of the user's own."""
         if self.mask is not None:
-            own = self.own_mask(shown, "")
+            own = self.own_mask(self.masked(text)[0], path)
             return own if type(own) is str else REDACTED
-        return shown
-
-    @property
-    def masks_keys(self) -> bool:
-        """Whether a value is masked for the name it stands under."""
-        return self.redact
+        return self.masked(text)[0]
 
     def own_mask(self, value: Any, path: str) -> Any:
         """What the user's own mask makes of a plain value; its failure hides the value."""
@@ -70,17 +151,27 @@ class Policy:
             shown = self.mask(value, path)
         except Exception:
             return FAILED
-        return shown if shown is None or type(shown) in (str, int, bool, float) else REDACTED
+        if type(shown) is str:
+            return encodable(shown)
+        return shown if shown is None or type(shown) in (int, bool, float) else REDACTED
 
-    def masked_key(self, key: str) -> str:
-        """A key of a dict, with every secret in it replaced; remembered, since keys come back."""
-        known = self._keys_seen.get(key)
-        if known is None:
-            if len(self._keys_seen) >= 4096:
-                self._keys_seen.clear()
-            known = self._keys_seen[key] = self.masked(key[:_LONGEST_KEY], _LONGEST_KEY_SHOWN)[0]
-            if len(key) > _LONGEST_KEY_SHOWN:
-                known = self._keys_seen[key] = f"{known}… +{len(key) - _LONGEST_KEY_SHOWN:,} more"
+    def secrecy(self, name: str) -> int:
+        """How secret what stands under `name` is."""
+        if not self.redact or not self.keys.is_secret(name):
+            return OPEN
+        return TEXTS_SECRET if holds_count(name) else ALL_SECRET
+
+    def name(self, key: str) -> tuple[str, int]:
+        """A key of a dict with every secret in it replaced, and how secret what stands under it is."""
+        known = self.seen.names.get(key)
+        if known is not None:
+            return known
+        shown = self.masked(key[:_LONGEST_KEY], _LONGEST_KEY_SHOWN)[0]
+        if len(key) > _LONGEST_KEY_SHOWN:
+            shown = f"{shown}… +{len(key) - _LONGEST_KEY_SHOWN:,} more"
+        known = (encodable(shown), self.secrecy(key))
+        if len(key) <= LONGEST_SEEN:
+            self.seen.add_name(key, known)
         return known
 
     def masked(self, text: str, keep: int | None = None) -> tuple[str, bool]:
@@ -89,14 +180,20 @@ class Policy:
         What stands beyond `keep` helps to recognise a secret that touches the cut; such a secret is
         masked whole.
         """
-        keep = len(text) if keep is None else keep
         if len(text) < SHORTEST and not self.own_patterns:
+            return text[:keep], False
+        is_short = len(text) <= LONGEST_SEEN
+        if is_short and text in self.seen.clean:
             return text[:keep], False
         try:
             finds = self._finds(text)
-            return _replaced(text, finds, keep) if finds else (text[:keep], False)
+            if finds:
+                return _replaced(text, finds, len(text) if keep is None else keep)
         except Exception:  # a pattern of the user's, a bug of ours: nothing goes out unseen
             return FAILED, True
+        if is_short and encodable(text) is text:
+            self.seen.add_clean((text,))
+        return text[:keep], False
 
     def suspects(self, texts: list[str]) -> list[int]:
         """Which of many texts hold a secret, found much faster than by asking for each."""
@@ -110,20 +207,23 @@ class Policy:
         return sorted(found)
 
     def _suspects_among(self, texts: list[str], first: int, last: int) -> Iterator[int]:
-        starts = list(accumulate((len(text) + 1 for text in texts[first:last]), initial=0))
-        joined = "\n".join(texts[first:last])
-        for start, _ in self._finds(joined):
-            yield first + bisect_right(starts, start) - 1
+        finds = self._finds("\n".join(texts[first:last]))
+        if finds:
+            starts = list(accumulate((len(text) + 1 for text in texts[first:last]), initial=0))
+            for start, _ in finds:
+                yield first + bisect_right(starts, start) - 1
 
     def _finds(self, text: str) -> list[Find]:
         finds: list[Find] = []
         if self.redact:
             if "-----BEGIN " in text:
                 finds += patterns.pem_keys(text)
-            for start, end in _windows(len(text)):
-                piece = text[start:end] if end - start < len(text) else text
-                for first, last in patterns.finds(piece, self.keys):
-                    finds.append(_extended(text, (start + first, start + last), end))
+            if len(text) <= _WINDOW:
+                finds += self._finds_in(text)
+            else:
+                for start, end in _windows(len(text)):
+                    for first, last in self._finds_in(text[start:end]):
+                        finds.append(_extended(text, (start + first, start + last), end))
         for pattern in self.own_patterns:
             for start, end in _windows(len(text)):
                 for match in pattern.finditer(text, start, end):
@@ -131,16 +231,30 @@ class Policy:
                         finds.append(_extended(text, match.span(), end))
         return finds
 
+    def _finds_in(self, piece: str) -> list[Find]:
+        return patterns.finds(piece, self.keys) + self.learned.finds(piece)
+
     def mask_error(self, error: ErrorInfo) -> ErrorInfo:
         """A masked copy of `error`."""
         return replace(
             error,
-            type=self.mask_text(error.type),
-            message=self.mask_text(error.message),
-            stacktrace=self.mask_text(error.stacktrace),
-            notes=[self.mask_text(note) for note in error.notes],
-            causes=[self.mask_text(cause) for cause in error.causes],
+            type=self.mask_text(error.type, "error.type"),
+            message=self.mask_text(error.message, "error.message"),
+            stacktrace=self.mask_text(error.stacktrace, "error.stacktrace"),
+            notes=[self.mask_text(note, "error.notes") for note in error.notes],
+            causes=[self.mask_text(cause, "error.causes") for cause in error.causes],
         )
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates written as escapes, since UTF-8 has no place for them."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
 
 
 def _batches(texts: list[str]) -> Iterator[Find]:

@@ -2,121 +2,130 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from ..jsontext import to_json, utf8_size
 from ..model import JSON
+from .briefs import brief_changes
 from .changes import ChangeSet
 from .heads import heads
 from .nodes import Limits, Node, Snapshot
-from .redaction import FAILED, Policy
+from .redaction import FAILED, OPEN, Policy
 from .snapshot import snapshot
-from .writing import OPEN, Writer, secrecy
+from .writing import Writer, learn
+
+_NO_PATHS: list[str] = []
 
 
 class Rendered:
     """A value as JSON, with the paths at which something was masked or left out. Read only: shared."""
 
-    __slots__ = ("redacted", "size", "truncated", "value")
+    __slots__ = ("redacted", "text", "truncated", "value")
 
     def __init__(
         self,
         value: JSON,
-        redacted: list[str] | None = None,
-        truncated: list[str] | None = None,
-        size: int = 0,
+        text: str | None = None,
+        redacted: list[str] = _NO_PATHS,
+        truncated: list[str] = _NO_PATHS,
     ) -> None:
         self.value = value
-        self.redacted: list[str] = [] if redacted is None else redacted
-        self.truncated: list[str] = [] if truncated is None else truncated
-        self.size = size
+        self.text = to_json(value) if text is None else text
+        """`value` as JSON text."""
+        self.redacted = redacted
+        self.truncated = truncated
 
 
 def render(value: Any, policy: Policy, path: str) -> Rendered:
     """The JSON form of a snapshot, of snapshots by name, of a change set, or of plain metadata."""
     try:
-        if type(value) is ChangeSet:
+        kind = type(value)
+        if kind is ChangeSet:
             return _changes(value, policy, path)
-        if type(value) is dict and value and all(type(part) is Snapshot for part in value.values()):
+        if kind is dict and value and all(type(part) is Snapshot for part in value.values()):
             return _named(value, policy, path)
-        captured = value if type(value) is Snapshot else snapshot(value, Limits())
-        return _fitted({"": captured}, policy, path, lambda shown: shown[""])
+        return _alone(value if kind is Snapshot else snapshot(value, Limits()), policy, path)
     except Exception:  # whatever is wrong with it, nothing goes out unmasked
         return Rendered(FAILED, redacted=[path])
 
 
+def _alone(captured: Snapshot, policy: Policy, path: str) -> Rendered:
+    found = _part(captured, policy, path, OPEN)
+    if utf8_size(found.text) > captured.limits.max_bytes:
+        return _shrunk({"": captured.root}, captured.limits.max_bytes, policy, path, alone=True)
+    return found
+
+
 def _named(parts: dict[str, Snapshot], policy: Policy, path: str) -> Rendered:
-    return _fitted(parts, policy, path, lambda shown: shown)
-
-
-def _fitted(parts: dict[str, Snapshot], policy: Policy, path: str, pick: Any) -> Rendered:
     """The parts of one field, made smaller together where they are too big as JSON."""
     shown: dict[str, JSON] = {}
-    whole = Rendered(None)
+    texts: list[str] = []
+    redacted = truncated = _NO_PATHS
+    size = 2
     for name, part in parts.items():
-        single = _snapshot(name, part, policy, path)
-        shown[policy.mask_text(name)] = single.value
-        whole.redacted += single.redacted
-        whole.truncated += single.truncated
-        whole.size += single.size + len(name) + 6
+        known, secret = policy.name(name)
+        if secret != OPEN:
+            learn(part.root, policy)
+        single = _part(part, policy, f"{path}.{known}", secret)
+        shown[known] = single.value
+        texts.append(f"{to_json(known)}:{single.text}")
+        size += utf8_size(texts[-1]) + 1
+        redacted = redacted + single.redacted if single.redacted else redacted
+        truncated = truncated + single.truncated if single.truncated else truncated
     budget = max(part.limits.max_bytes for part in parts.values())
-    if whole.size > budget:
-        return _shrunk({name: part.root for name, part in parts.items()}, budget, policy, path, pick)
-    whole.value = pick(shown)
-    return whole
+    if size > budget:
+        roots = {name: part.root for name, part in parts.items()}
+        return _shrunk(roots, budget, policy, path, alone=False)
+    return Rendered(shown, "{" + ",".join(texts) + "}", redacted, truncated)
 
 
-def _snapshot(name: str, part: Snapshot, policy: Policy, path: str) -> Rendered:
+def _part(part: Snapshot, policy: Policy, path: str, secret: int) -> Rendered:
     """One snapshot, rendered once for all the spans that show it."""
-    secret = secrecy(name, policy, OPEN) if name else OPEN
-    relative: Rendered | None = None
-    cacheable = policy.mask is None and secret == OPEN
-    if cacheable and part.rendered is not None and part.rendered[0] is policy:
-        relative = part.rendered[1]
-    where = f"{path}.{policy.mask_text(name)}" if name else path
-    if relative is None:
-        writer = Writer(policy, "" if cacheable else where)
-        value = writer.node(part.root, None, secret)
-        writer.finish()
-        relative = Rendered(value, writer.redacted, writer.truncated, _json_size(value))
-        if cacheable:
-            part.rendered = (policy, relative)
-        else:
-            return relative
+    if policy.mask is not None or secret != OPEN:
+        return _written(part.root, policy, path, secret)
+    known = part.rendered
+    if known is None or known[0] is not policy.state:
+        state = policy.state  # before: where something is learned meanwhile, this is masked again
+        known = part.rendered = (state, _written(part.root, policy, "", OPEN))
+    found: Rendered = known[1]
+    if not found.redacted and not found.truncated:
+        return found
     return Rendered(
-        relative.value,
-        [where + rest for rest in relative.redacted],
-        [where + rest for rest in relative.truncated],
-        relative.size,
+        found.value,
+        found.text,
+        [path + rest for rest in found.redacted],
+        [path + rest for rest in found.truncated],
     )
 
 
-def _shrunk(nodes: dict[str, Node], budget: int, policy: Policy, path: str, pick: Any) -> Rendered:
+def _written(node: Node, policy: Policy, path: str, secret: int) -> Rendered:
+    writer = Writer(policy, path)
+    value = writer.node(node, None, secret)
+    writer.finish()
+    return Rendered(value, None, writer.redacted, writer.truncated)
+
+
+def _shrunk(nodes: dict[str, Node], budget: int, policy: Policy, path: str, *, alone: bool) -> Rendered:
     """The nodes with less and less of them until their JSON fits."""
     allowed = budget
     for _ in range(8):
         kept, _, _ = heads(nodes, Limits(max_depth=100, max_bytes=allowed))
         writer = Writer(policy, path)
-        shown = {
-            policy.mask_text(name): writer.node(
-                node, (None, name) if name else None, secrecy(name, policy, OPEN) if name else OPEN
-            )
-            for name, node in (kept.items() if type(kept) is dict else ())
-        }
+        shown: dict[str, JSON] = {}
+        for name, node in kept.items() if type(kept) is dict else ():
+            known, secret = policy.name(name) if name else (name, OPEN)
+            shown[known] = writer.node(node, (None, name) if name else None, secret)
         writer.finish()
-        size = _json_size(shown)
+        found = Rendered(shown.get("") if alone else shown, None, writer.redacted, writer.truncated)
+        size = utf8_size(found.text)
         if shown and size <= budget:
-            return Rendered(pick(shown), writer.redacted, writer.truncated, size)
+            return found
         allowed = min(allowed * 3 // 4, allowed * budget // max(size, 1))
     return Rendered("…", truncated=[path])
 
 
-def _json_size(value: JSON) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode())
-
-
 def _changes(changes: ChangeSet, policy: Policy, path: str) -> Rendered:
     writer = Writer(policy, path)
-    value = writer.changes(changes, None, OPEN)
+    value = brief_changes(writer, changes)
     writer.finish()
-    return Rendered(value, writer.redacted, [], 0)
+    return Rendered(value, None, writer.redacted)

@@ -1,0 +1,31 @@
+"""JSON values → the text that is stored and sent: no blanks, letters as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
+def _writer() -> Callable[[Any], str]:
+    """`JSONEncoder.encode`, which makes a C encoder for each call: that takes longer than a small value."""
+    try:
+        pieces: Any = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, True
+        )
+        if "".join(pieces({"a": [1, "é"]}, 0)) == '{"a":[1,"é"]}':
+            return lambda value: "".join(pieces(value, 0))
+    except Exception:  # not the module that CPython has had since 3.3
+        pass
+    return _encoder.encode
+
+
+to_json = _writer()
+"""The JSON text of a value; lone surrogates stay what they are."""
+
+
+def utf8_size(text: str) -> int:
+    """How many bytes a text takes in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,0 +1,54 @@
+"""Small texts for what JSON has no word for: keys that are no text, bytes, a name that is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .nodes import BOOL, BYTES, CUT, FIELDS, ITEMS, PAIRS, TEXT, Mark, Node
+
+LONGEST_INT = 2048
+"""Bits; Python refuses to write integers beyond 640 digits where it is told to."""
+
+
+def readable(head: bytes, length: int) -> str | None:
+    """Bytes, the first of so many, as the text they are; None where they are no text."""
+    for cut_off in range(4 if len(head) < length else 1):
+        try:
+            text = head[: len(head) - cut_off].decode()
+        except UnicodeDecodeError:
+            continue
+        return text if text and all(letter.isprintable() or letter in "\r\n\t" for letter in text) else None
+    return None
+
+
+def as_key(node: Node) -> str:
+    """A key that is not a str as JSON's str."""
+    if type(node) is str:
+        return node
+    if node is None or type(node) is float:
+        return repr(node)
+    if type(node) is int:
+        return repr(node) if node.bit_length() <= LONGEST_INT else f"<int of {node.bit_length():,} bits>"
+    if type(node) is Mark:
+        if node[0] is BOOL:
+            return repr(node[1])
+        if node[0] is TEXT or node[0] is CUT:
+            return str(node[1][:512])
+        if node[0] is ITEMS:
+            return "(" + ", ".join(map(as_key, node[2][:8])) + ")"
+        if node[0] is FIELDS or node[0] is PAIRS:
+            return f"<{node[1]}>"
+        if node[0] is BYTES:
+            return f"<{node[1]} of {node[3]:,} bytes>"
+    return "<key>"
+
+
+def free(name: str, taken: Mapping[str, Any]) -> str:
+    """`name`, with a number behind it where it is taken."""
+    count = 2
+    untaken = name
+    while untaken in taken:
+        untaken = f"{name} ({count})"
+        count += 1
+    return untaken
