@@ -256,11 +256,30 @@ def test_langfuse_arguments_hold_what_is_known() -> None:
     }
 
 
+def test_what_is_left_open_reads_as_a_run_would_take_it(
+    outside: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An attribute that was not given gives what the environment, `.env` or the default says just now."""
+    config = TracingConfig(user_id="ada")
+    assert (config.session_id, config.debug) == (None, False)
+
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", "/srv/traces.db")
+    monkeypatch.setenv("POCKETFLOW_USER_ID", "ben")
+    monkeypatch.setenv("POCKETFLOW_TRACING_MAX_DEPTH", "deep")
+    (outside / ".env").write_text("POCKETFLOW_SESSION_ID=s-1\n")
+
+    assert (config.session_id, config.user_id, config.store) == ("s-1", "ada", Path("/srv/traces.db"))
+    assert config.max_depth == resolve(config).max_depth == 20
+    assert len(caplog.records) == 1
+    assert vars(config) == {"user_id": "ada"}
+
+
 def test_a_config_hides_its_secret_and_survives_copies() -> None:
-    """The secret key is not in the repr; copies and pickles keep what was given, and only that."""
+    """The repr has what was given, but not the secret key; copies and pickles keep just that, too."""
     config = TracingConfig(langfuse_secret_key="sk-lf-hidden", max_depth=3)
 
-    assert "sk-lf-hidden" not in repr(config)
+    assert repr(config) == "TracingConfig(langfuse_secret_key='***', max_depth=3)"
+    assert repr(TracingConfig()) == "TracingConfig()"
     for twin in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
         assert twin == config
         assert twin.__dict__ == {"langfuse_secret_key": "sk-lf-hidden", "max_depth": 3}
@@ -284,7 +303,7 @@ def test_the_settings_load_nothing_heavy() -> None:
     program = (
         "import sys, os; os.environ['POCKETFLOW_TRACING_STORE'] = 'off'\n"
         "from pocketflow_tracing.config import TracingConfig, resolve; resolve(TracingConfig())\n"
-        "print([name for name in ('dotenv', 'platformdirs', 'rich', 'click', 'sqlite3', 'langfuse')"
+        "print([name for name in ('dotenv', 'rich', 'click', 'sqlite3', 'langfuse')"
         " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -132,7 +132,7 @@ def test_from_env_reads_the_file_it_is_told(outside: Path, monkeypatch: pytest.M
 
     assert (config.user_id, config.session_id) == ("team", "environment")
     assert resolve(config).user_id == "team"
-    assert TracingConfig.from_env("missing.env").user_id is None
+    assert "user_id" not in vars(TracingConfig.from_env("missing.env"))
 
 
 def test_an_env_file_that_is_not_text_is_told_and_left_out(
@@ -146,6 +146,27 @@ def test_an_env_file_that_is_not_text_is_told_and_left_out(
     assert [record.getMessage() for record in caplog.records] == [f"[TRACING] {message}; it is not used"]
     with pytest.raises(ConfigError, match=re.escape(message)):
         TracingConfig.from_env()
+
+
+@pytest.mark.parametrize("content", ["", "raise SystemExit('imported')", "1/0"])
+@pytest.mark.parametrize(("name", "settings"), [("dotenv", "POCKETFLOW_USER_ID=ada"), ("pathlib", "")])
+def test_a_file_with_the_name_of_a_library_costs_a_line_and_no_more(
+    name: str, settings: str, content: str, outside: Path
+) -> None:
+    """Python imports the file beside the script in place of the library. The program runs on all the same."""
+    (outside / f"{name}.py").write_text(content)
+    (outside / ".env").write_text(settings)
+    (outside / "app.py").write_text("""
+from pocketflow import Flow, Node
+from pocketflow_tracing import tracing
+with tracing():
+    print(Flow(start=Node()).run({}))
+""")
+    done = subprocess.run([sys.executable, "app.py"], capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.returncode) == ("None\n", 0)
+    assert done.stderr.count(f"the library {name} cannot be used: ") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_a_removed_working_directory_breaks_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LATE = ["langfuse", "opentelemetry", "rich", "click", "sqlite3", "dotenv", "platformdirs"]
+LATE = ["langfuse", "opentelemetry", "rich", "click", "sqlite3", "dotenv", "pathlib"]
 LIMIT_MS = 30
 TIMED = """
 import sys, time

@@ -25,7 +25,7 @@ class Setting:
     """One setting: what it is called inside and outside the program, what it may be, what it is for.
 
     It stands as the class attribute of its field, so a config holds in its `__dict__` only what was
-    given explicitly, and reading any other field gives the default.
+    given explicitly. Reading any other field gives what a run that starts at that moment would use.
     """
 
     name: str
@@ -46,7 +46,9 @@ class Setting:
         self.name = name
 
     def __get__(self, config: TracingConfig | None, owner: type) -> Any:
-        return self if config is None else self.initial()
+        return (
+            self if config is None else _from_outside(self, _file_settings(nearest_file(working_directory())))
+        )
 
     def initial(self) -> Any:
         """The value where nothing is given."""
@@ -56,6 +58,8 @@ class Setting:
         """`value`, or the text of a variable, as this setting's own type; raises ConfigError."""
         try:
             return self.kind.read(value)
+        except ConfigError:
+            raise
         except (ValueError, TypeError, OverflowError):
             found = repr(value)
             found = found if len(found) <= 80 else found[:79] + "…"
@@ -91,12 +95,13 @@ def _value(default: Any) -> Any:
     return default() if callable(default) else default
 
 
-@dataclass
+@dataclass(repr=False)
 class TracingConfig:
     """How runs are traced. What is not given here comes from the environment, `.env`, or the default.
 
-    Attributes may be changed between runs; each run keeps the settings it started with. A value
-    that a setting cannot take raises ConfigError at once.
+    It is looked up when a run starts, and when the attribute is read. Attributes may be changed
+    between runs; each run keeps the settings it started with. A value that a setting cannot take
+    raises ConfigError at once.
     """
 
     langfuse_secret_key: str | None = _setting(
@@ -213,6 +218,14 @@ class TracingConfig:
         else:
             self.__dict__.pop(name, None)
 
+    def __repr__(self) -> str:
+        """What was given; the rest is open."""
+        shown = []
+        for name in filter(self.__dict__.__contains__, _BY_NAME):
+            value = "***" if name in _SECRETS else self.__dict__[name]
+            shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     @classmethod
     def from_env(cls, env_file: str | os.PathLike[str] | None = None) -> TracingConfig:
         """What environment variables and `.env` say; raises ConfigError for the first bad value.
@@ -260,6 +273,7 @@ SETTINGS: tuple[Setting, ...] = tuple(column.default for column in fields(Tracin
 """Every setting, in the order of the fields."""
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
+_SECRETS = {column.name for column in fields(TracingConfig) if not column.repr}
 _DICTS = {"serializers", "prices"}
 _WATCH = Watch(
     (*(variable for setting in SETTINGS for variable in setting.variables), "XDG_DATA_HOME", "HOME")
@@ -278,7 +292,8 @@ def resolve(given: TracingConfig | None = None, **arguments: Any) -> TracingConf
     state = _WATCH.state()
     known, values = _resolved
     if known != state:
-        values = _from_outside(state[0])
+        file = _file_settings(state[0])
+        values = {setting.name: _from_outside(setting, file) for setting in SETTINGS}
         _resolved = (state, values)
     config = object.__new__(TracingConfig)
     config.__dict__.update(values)
@@ -292,23 +307,24 @@ def resolve(given: TracingConfig | None = None, **arguments: Any) -> TracingConf
     return config
 
 
-def _from_outside(env_file: EnvFile | None) -> dict[str, Any]:
-    """A value for every setting; what is bad outside is told, and replaced by the setting's fallback."""
-    file: dict[str, str] = {}
-    if env_file is not None:
-        try:
-            file = _read_file(env_file.path)
-        except ConfigError as problem:
-            tell_once("config:env-file", f"[TRACING] {problem}; it is not used")
-    values = {}
-    for setting in SETTINGS:
-        try:
-            found = _found(setting, file)
-            values[setting.name] = setting.initial() if found is _MISSING else found
-        except ConfigError as problem:
-            values[setting.name] = value = _value(setting.fallback)
-            tell_once(f"config:{setting.name}", f"[TRACING] {problem}; {_told(setting, value)}")
-    return values
+def _file_settings(env_file: EnvFile | None) -> dict[str, str]:
+    """What a `.env` file sets; one that cannot be read is told of, and sets nothing."""
+    try:
+        return {} if env_file is None else _read_file(env_file.path)
+    except ConfigError as problem:
+        tell_once("config:env-file", f"[TRACING] {problem}; it is not used")
+        return {}
+
+
+def _from_outside(setting: Setting, file: dict[str, str]) -> Any:
+    """The value of `setting` where nothing is given; a bad one is told of, and replaced."""
+    try:
+        found = _found(setting, file)
+        return setting.initial() if found is _MISSING else found
+    except ConfigError as problem:
+        value = _value(setting.fallback)
+        tell_once(f"config:{setting.name}", f"[TRACING] {problem}; {_told(setting, value)}")
+        return value
 
 
 def _told(setting: Setting, value: Any) -> str:
@@ -326,6 +342,7 @@ def _found(setting: Setting, file: dict[str, str]) -> Any:
 def _read_file(path: str) -> dict[str, str]:
     try:
         return read_file(path)
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or "it is not UTF-8 text"
+    except (OSError, ValueError) as problem:
+        is_unread = isinstance(problem, (OSError, ConfigError))
+        reason = (getattr(problem, "strerror", None) or problem) if is_unread else "it is not UTF-8 text"
         raise ConfigError(f"the settings in {path} cannot be read: {reason}") from problem

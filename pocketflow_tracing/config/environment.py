@@ -6,6 +6,8 @@ import os
 import stat
 from typing import NamedTuple
 
+from .libraries import taken_from
+
 
 class EnvFile(NamedTuple):
     """A `.env` file as it was when it was found; another content gives another `version`."""
@@ -49,11 +51,10 @@ def working_directory() -> str | None:
 
 def read_file(path: str) -> dict[str, str]:
     """The variables that the `.env` file at `path` sets; raises OSError or UnicodeDecodeError."""
-    import dotenv  # late: only a program that has a .env file pays for it
-
+    dotenv_values = taken_from("dotenv", "dotenv_values")
     # Opened here, since dotenv gives an empty answer for a file it cannot find.
     with open(path, encoding="utf-8-sig") as stream:  # editors on Windows begin a file with a mark
-        return {name: text for name, text in dotenv.dotenv_values(stream=stream).items() if text is not None}
+        return {name: text for name, text in dotenv_values(stream=stream).items() if text is not None}
 
 
 def lookup(variables: tuple[str, ...], file: dict[str, str]) -> tuple[str, str] | None:

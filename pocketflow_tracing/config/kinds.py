@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import tell_once
+from ..errors import ConfigError, tell_once
+from .libraries import taken_from
 
 
 class Kind(NamedTuple):
@@ -88,28 +91,28 @@ def _environment(value: Any) -> str:
 
 
 def _store(value: Any) -> Any:
-    # Imported late: pathlib and platformdirs cost milliseconds that an import of this package must not.
-    from pathlib import Path
-
+    path_type = taken_from("pathlib", "Path")
     if isinstance(value, str):
         value = _SWITCH.get(value.strip().lower(), value.strip())
     if value is None or value is False:
         return None
     if value is True:
         return default_store()
-    if not isinstance(value, (str, Path)) or "\0" in str(value):
+    if not isinstance(value, (str, path_type)) or "\0" in str(value):
         raise ValueError
     try:
-        return Path(value).expanduser().absolute()
+        return path_type(value).expanduser().absolute()
     except (RuntimeError, OSError):  # "~somebody" who does not exist; a working directory that is gone
         raise ValueError from None
 
 
 def default_store() -> Any:
     """The path of the store where nothing else is set; None for a user who has no data folder."""
-    import platformdirs
-
-    path = platformdirs.user_data_path("pocketflow-tracing", appauthor=False) / "traces.db"
+    try:
+        path = taken_from("pathlib", "Path")(_data_folder(), "pocketflow-tracing", "traces.db")
+    except ConfigError as problem:
+        tell_once("config:data-folder", f"[TRACING] {problem}: traces are not kept")
+        return None
     if path.is_absolute():
         return path
     tell_once(
@@ -118,6 +121,15 @@ def default_store() -> Any:
         "set POCKETFLOW_TRACING_STORE to a file to keep them",
     )
     return None
+
+
+def _data_folder() -> str:
+    """Where programs keep what they save for a user, by the conventions of the system."""
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Application Support")
+    if sys.platform == "win32":
+        return os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+    return os.environ.get("XDG_DATA_HOME", "").strip() or os.path.expanduser("~/.local/share")
 
 
 def _words(value: Any) -> tuple[str, ...]:
