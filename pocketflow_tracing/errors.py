@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 log = logging.getLogger("pocketflow_tracing")
 
@@ -82,6 +83,16 @@ def is_the_programs(failure: BaseException) -> bool:
             if value is interrupted or (type(value) is tuple and any(part is interrupted for part in value)):
                 return True
     return False
+
+
+def told() -> list[str]:
+    """The keys of all that was told in this process."""
+    return sorted(_told)
+
+
+def take_as_told(keys: Iterable[str]) -> None:
+    """Tell nothing of what another process has told already for this one."""
+    _told.update(keys)
 
 
 def forget_told() -> None:

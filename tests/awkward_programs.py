@@ -217,7 +217,7 @@ MODULES_OF_ONES_OWN = (
     "json",
     "sqlite3",
     "logging",
-    "platformdirs",
+    "pathlib",
     "typing",
     "dotenv",
 )

@@ -221,6 +221,19 @@ def test_delete_by_id_deletes_these_and_no_others(store: Store, command: Command
     assert [trace.id[:8] for trace in store.traces()] == ["bbbb2222"]
 
 
+def test_delete_refuses_what_may_not_be_meant_as_an_id(store: Store, command: Command):
+    """A single digit is no id, also where only one trace begins with it; nothing is deleted."""
+    keep(store, long_loop(1), "3aaa1111")
+    keep(store, long_loop(1), "bbbb2222")
+
+    short, ambiguous = command("delete", "bbbb2222", "3"), command("delete", "last", "")
+
+    assert (short.exit_code, ambiguous.exit_code) == (2, 2)
+    assert "'3' is too short to delete by; give the whole id or its first 4 digits at least" in short.stderr
+    assert len(store.traces()) == 2
+    assert command("delete", "3aaa").exit_code == 0
+
+
 def test_delete_with_one_unknown_id_deletes_nothing(store: Store, command: Command):
     """A typing mistake does not leave half of the work done."""
     keep(store, long_loop(1), "aaaa1111")
@@ -313,13 +326,15 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(path: Path, command: Co
     assert path.read_text().startswith("something else")
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback(store: Store, tmp_path: Path):
-    """`list | head -1` prints one line and nothing on stderr."""
-    for number in range(500):
-        keep(store, long_loop(1), f"{number:08}")
+@pytest.mark.parametrize(("arguments", "size"), [(["list"], 1), (["show", "--full"], 2_000)], ids=str)
+def test_a_reader_that_has_seen_enough_gets_no_traceback(
+    arguments: list[str], size: int, store: Store, tmp_path: Path
+):
+    """`list | head -1` prints one line and nothing on stderr, however much there would be to print."""
+    keep(store, long_loop(size), "aaaa1111")
     line = 'set -o pipefail; "$@" | head -n 1'
     ended = subprocess.run(
-        ["bash", "-c", line, "bash", *OURS, "show", "--full"],
+        ["bash", "-c", line, "bash", *OURS, *arguments],
         capture_output=True,
         cwd=tmp_path,
         timeout=DEADLINE,
@@ -327,6 +342,19 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(store: Store, tmp_path:
 
     assert ended.stderr == b""
     assert len(ended.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "--full"], ["list", "--json"], ["--help"]])
+def test_a_full_disk_gets_one_line(arguments: list[str], store: Store, tmp_path: Path):
+    """`list > file` where the file cannot grow: what went wrong, status 1, and no traceback."""
+    keep(store, support_flow(), "aaaa1111")
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [*OURS, *arguments], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, timeout=DEADLINE
+        )
+
+    assert ended.stderr == b"pocketflow-tracing: the output cannot be written: No space left on device\n"
+    assert ended.returncode == 1
 
 
 def test_an_ascii_terminal_gets_ascii(store: Store, tmp_path: Path):

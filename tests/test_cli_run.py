@@ -121,10 +121,10 @@ def test_quiet_keeps_the_traces_and_says_nothing(folder: Path):
 
 
 def test_a_program_without_flows_gets_one_line(folder: Path):
-    """Someone who expected a tree is told why there is none."""
+    """Someone who expected a tree is told why there is none: a flow that ran may not have been seen."""
     ended = run(folder, "print('x')")
 
-    assert ended.stderr == "\npocketflow-tracing: no PocketFlow flow ran, so there is nothing to show\n"
+    assert ended.stderr == "\npocketflow-tracing: no PocketFlow flow was seen, so there is nothing to show\n"
 
 
 def test_session_user_and_tags_are_those_of_the_command(folder: Path):
@@ -187,6 +187,47 @@ def test_without_a_store_the_trees_are_shown_and_nothing_is_promised(folder: Pat
     assert "pocketflow-tracing show" not in ended.stderr
 
 
+def test_a_store_that_cannot_be_used_is_told_and_nothing_is_promised(folder: Path):
+    """Neither a tree nor the last line names a command that could not find the trace."""
+    ended = run(folder, "import greeting\ngreeting.run()", POCKETFLOW_TRACING_STORE="/proc/nope/traces.db")
+
+    assert ended.stderr.startswith("[TRACING] the trace store /proc/nope/traces.db cannot be used: ")
+    assert "✓ flow Welcome" in ended.stderr
+    assert ended.stderr.endswith(
+        "pocketflow-tracing: 1 trace shown, none kept: the store could not be used\n"
+    )
+    assert "pocketflow-tracing show" not in ended.stderr
+
+
+def test_a_store_that_breaks_meanwhile_is_promised_for_what_it_has(folder: Path):
+    """The trees that were kept name their command, the others do not, and the last line counts both."""
+    source = """
+import os, greeting, pocketflow_tracing
+greeting.run()
+pocketflow_tracing.flush()
+for end in ("", "-wal", "-shm"):
+    if os.path.exists("traces.db" + end):
+        os.remove("traces.db" + end)
+os.mkdir("traces.db")
+greeting.run()
+"""
+    ended = run(folder, source)
+
+    assert ended.stderr.count("closer look: pocketflow-tracing show ") == 1
+    assert ended.stderr.count("✓ flow Welcome") == 2
+    assert "pocketflow-tracing: 2 traces shown, 1 kept: the store could not be used; again: " in ended.stderr
+
+
+def test_a_bad_setting_is_told_once(folder: Path):
+    """By the command or by the program's own process, and whether it leaves tracing on or turns it off."""
+    for name, on in (("POCKETFLOW_TRACING_MAX_DEPTH", True), ("POCKETFLOW_TRACING", False)):
+        ended = run(folder, "import greeting\ngreeting.run()", **{name: "deep"})
+        assert ended.stderr.count(f"[TRACING] {name} must be ") == 1
+        assert ("✓ flow Welcome" in ended.stderr) is on
+    (folder / ".env").write_bytes(b"\xff")
+    assert run(folder, "").stderr.count("cannot be read: it is not UTF-8 text") == 1
+
+
 def test_a_redirected_stderr_of_the_program_gets_none_of_ours(folder: Path):
     """What a program catches of its own stderr is what it would catch without us."""
     source = """
@@ -220,6 +261,23 @@ def test_a_stderr_that_nobody_reads_changes_neither_output_nor_status(folder: Pa
     assert len(headers(folder)) == 1
 
 
+def test_what_runs_in_forked_children_is_counted_too(folder: Path):
+    """The last line counts every tree that was shown and every trace that was kept."""
+    source = """
+import multiprocessing, greeting
+context = multiprocessing.get_context("fork")
+greeting.run()
+children = [context.Process(target=greeting.run) for _ in range(3)]
+[child.start() for child in children]
+[child.join() for child in children]
+"""
+    ended = run(folder, source)
+
+    assert ended.stderr.count("closer look: ") == 4
+    assert ended.stderr.endswith("pocketflow-tracing: 4 traces kept; again: pocketflow-tracing list\n")
+    assert len(headers(folder)) == 4
+
+
 def test_a_child_of_fork_does_not_speak_for_its_parent(folder: Path):
     """The last line is written once, by the process that was started."""
     source = """
@@ -249,7 +307,7 @@ def test_a_pocketflow_beside_the_script_is_the_one_that_is_traced(folder: Path):
 
 def test_modules_beside_the_script_do_not_disturb_the_tracing(folder: Path):
     """Files called like libraries of ours are the program's, and are imported by it alone."""
-    names = ("rich", "queue", "platformdirs", "dotenv", "unicodedata", "zipfile", "sqlite3")
+    names = ("rich", "queue", "pathlib", "dotenv", "unicodedata", "zipfile", "sqlite3", "mmap")
     written(folder, {f"{name}.py": f"print('imported {name}')" for name in names})
     command = written(folder / "bin", {"tool": "from pocketflow_tracing.cli import main\nmain()\n"}) / "tool"
     written(folder, {"app.py": "import greeting\ngreeting.run()"})
@@ -260,6 +318,43 @@ def test_modules_beside_the_script_do_not_disturb_the_tracing(folder: Path):
     assert ended.stdout == child([sys.executable, "app.py"], folder).stdout
     assert "└─ ✓ Greet" in ended.stderr
     assert "1 trace kept" in ended.stderr
+
+
+def test_settings_read_while_the_program_runs_are_not_read_by_a_module_beside_it(folder: Path):
+    """A `.env` that comes up later is read by the library, not by a `dotenv.py` of the program's."""
+    written(folder, {"dotenv.py": "print('imported')", "pathlib.py": "print('imported')"})
+    source = """
+import greeting
+with open(".env", "w") as file:
+    file.write("POCKETFLOW_USER_ID=ada")
+greeting.run()
+"""
+    ended = run(folder, source)
+    (folder / "dotenv.py").unlink()
+
+    assert ended.stdout == ""
+    assert [header["user_id"] for header in headers(folder)] == ["ada"]
+
+
+LOADED = "import sys; print([name for name in ('click', 'rich', 'sqlite3', 'dotenv') if name in sys.modules])"
+
+
+def test_little_is_loaded_before_the_program_begins(folder: Path):
+    """A short script is not slowed by libraries that it may never need."""
+    launcher = f"""
+import os, sys
+def execve(*command):
+    {LOADED}
+    sys.exit()
+os.execve = execve
+sys.argv[1:] = ["run", "app.py"]
+from pocketflow_tracing.cli import main
+main()
+"""
+    ended = child([sys.executable, "-c", launcher], folder, environment=environment_of(folder))
+
+    assert (ended.stdout, ended.stderr) == ("[]\n", "")
+    assert run(folder, LOADED).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=str)

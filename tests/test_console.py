@@ -72,7 +72,7 @@ def test_runs_at_the_same_time_do_not_mix():
 def test_a_run_without_a_store_names_no_command_that_could_not_work():
     """Nobody is sent to a trace that was not kept."""
     stream = io.StringIO()
-    tell(ConsoleSink(stream, kept=False), support_flow().trace())
+    tell(ConsoleSink(stream, kept=lambda: False), support_flow().trace())
 
     assert "pocketflow-tracing" not in stream.getvalue()
 

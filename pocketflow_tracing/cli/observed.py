@@ -7,21 +7,28 @@ import os
 import sys
 from typing import Any
 
-from ..config import resolve
-from ..errors import report_failure
+from ..config import TracingConfig, resolve
+from ..delivery import delivery
+from ..errors import report_failure, take_as_told
+from ..model import Trace
 from ..sinks.console import ConsoleSink, write
 from ..tracing import observe_process
 from ..view.output import takes_colour
 from ..view.text import counted
+from .counting import SharedCount
+
+LIBRARIES = frozenset({"dotenv", "markdown_it", "mdurl", "pygments", "rich"})
+"""What tracing may import while the program runs, beside the standard library."""
 
 
 def observe(order: dict[str, Any], known: frozenset[str]) -> None:
     """Trace the whole process as `order` says; `known` are the modules that any program starts with."""
+    take_as_told(order["told"])
     config = resolve(None)
     if not config.enabled:
         return
-    console = None if order["quiet"] else ConsoleSink(kept=config.store is not None)
-    scope = observe_process(console=console, **order["keywords"])
+    shown = None if order["quiet"] else _Shown(config)
+    scope = observe_process(console=shown, **order["keywords"])
     observed = scope.__enter__()
     process = os.getpid()
 
@@ -30,55 +37,82 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
             scope.__exit__(None, None, None)
             left = observed.flush(config.exit_timeout)
             # A child made by fork has its parent's exit handlers, and only the parent has a say.
-            if console is not None and os.getpid() == process:
-                write(console.stream, f"\n{_summary(console.trace_count, config.store, left)}\n")
+            if shown is not None and os.getpid() == process:
+                write(shown.stream, f"\n{shown.summary(left)}\n")
         except Exception as failure:
             report_failure("the end of the run", failure)
 
     # Before any of the program's own handlers, which therefore run before this one.
     atexit.register(finish)
-    _load_what_comes_later()
     if order["folder"] is not None and not getattr(sys.flags, "safe_path", False):
-        give_way(order["folder"], known)
+        give_way(_names_in(order["folder"]) - known)
 
 
-def _summary(traces: int, store: object, left: int) -> str:
-    if not traces:
-        return "pocketflow-tracing: no PocketFlow flow ran, so there is nothing to show"
-    if store is None:
-        return f"pocketflow-tracing: {counted(traces, 'trace')} shown, none kept: the store is off"
-    again = "show last" if traces == 1 else "list"
-    line = f"pocketflow-tracing: {counted(traces, 'trace')} kept; again: pocketflow-tracing {again}"
-    return f"{line} ({counted(left, 'record')} could not be written in time)" if left else line
+class _Shown(ConsoleSink):
+    """The console of a run, which counts the traces of this process and of those it forks."""
+
+    def __init__(self, config: TracingConfig) -> None:
+        super().__init__(kept=lambda: self._is_kept)
+        self._config = config
+        self._is_kept = False
+        self._ended, self._kept_count = SharedCount(), SharedCount()
+
+    def trace_ended(self, trace: Trace) -> None:
+        """Count a run that ended, and print its tree."""
+        self._is_kept = self._config.store is not None and delivery.is_kept(self._config)
+        self._ended.add(1)
+        self._kept_count.add(self._is_kept)
+        super().trace_ended(trace)
+
+    def summary(self, left: int) -> str:
+        """The last line of a run, with `left` records that are still not written."""
+        ended, kept = self._ended.total(), self._kept_count.total()
+        if not ended:
+            return "pocketflow-tracing: no PocketFlow flow was seen, so there is nothing to show"
+        off = self._config.store is None
+        if not (off or left):
+            kept = ended  # what could not be written when its run ended has been written since
+        again = "again: pocketflow-tracing " + ("show last" if kept == 1 else "list")
+        if kept == ended:
+            line = f"pocketflow-tracing: {counted(kept, 'trace')} kept; {again}"
+            return f"{line} ({counted(left, 'record')} could not be written in time)" if left else line
+        why = "the store is off" if off else "the store could not be used"
+        line = f"pocketflow-tracing: {counted(ended, 'trace')} shown, {kept or 'none'} kept: {why}"
+        return f"{line}; {again}" if kept else line
 
 
-def _load_what_comes_later() -> None:
-    """Import now what tracing needs later, while no file of the program's can be taken for it.
-
-    A `rich.py` beside the script would be imported, and so run, in place of the library.
-    """
-    import fcntl  # noqa: F401
-    import sqlite3  # noqa: F401
-
-    from ..delivery.followed import Followed  # noqa: F401
-    from ..store import Store  # noqa: F401
-
-    if sys.stderr is not None and takes_colour(sys.stderr):
-        from ..view import styled  # noqa: F401
-
-
-def give_way(folder: str, known: frozenset[str]) -> None:
-    """Forget the modules that we imported and that the program has files of its own for.
+def give_way(own: frozenset[str]) -> None:
+    """Leave the names of modules to the program that has files of its `own` for them.
 
     A script beside a `queue.py` means that one, and gets it from plain Python, unless Python needed
-    the other before the script began.
+    the other before the script began. What we need of the others later is imported now, since a
+    `rich.py` beside the script would be imported, and so run, in place of the library.
     """
-    try:
-        entries = os.listdir(folder or ".")
-    except OSError:
-        return
-    own = {entry.partition(".")[0] for entry in entries} - known
+    if own & (sys.stdlib_module_names | LIBRARIES):
+        _load_what_comes_later()
     for name in list(sys.modules):
         top = name.partition(".")[0]
         if top in own and top != __name__.partition(".")[0]:
             del sys.modules[name]
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    """What a program in `folder` can import from it."""
+    try:
+        return frozenset(entry.partition(".")[0] for entry in os.listdir(folder or "."))
+    except OSError:
+        return frozenset()
+
+
+def _load_what_comes_later() -> None:
+    import fcntl  # noqa: F401
+    import sqlite3  # noqa: F401
+
+    from ..config.libraries import taken_from
+    from ..delivery.followed import Followed  # noqa: F401
+    from ..store import Store  # noqa: F401
+
+    taken_from("dotenv", "dotenv_values")
+    taken_from("pathlib", "Path")
+    if sys.stderr is not None and takes_colour(sys.stderr):
+        from ..view import styled  # noqa: F401

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import click
 
 from ..config import TracingConfig
-from ..errors import ConfigError, TracingError
+from ..errors import TracingError
 from ..model import Trace
 from ..store import Store
 from ..view.lines import Block, fitted
 from ..view.output import rendered
-from ..view.text import visible
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class NothingFound(TracingError):
@@ -27,21 +22,6 @@ class NothingFound(TracingError):
     def __init__(self, store: Store, quiet: bool = False) -> None:
         super().__init__(f"no traces in {store.path} yet; make one: pocketflow-tracing run your_script.py")
         self.quiet = quiet
-
-
-def failing_clearly(command: Command) -> Command:
-    """Let `command` end with one line and exit status 1, or 2 for a bad setting, where it fails."""
-
-    @functools.wraps(command)
-    def guarded(*args: Any, **keywords: Any) -> Any:
-        try:
-            return command(*args, **keywords)
-        except TracingError as failure:
-            if not getattr(failure, "quiet", False):
-                click.echo(f"pocketflow-tracing: {visible(str(failure))}", err=True)
-            sys.exit(2 if isinstance(failure, ConfigError) else 1)
-
-    return guarded  # type: ignore[return-value]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .runner import Program
+from .program import Program
 
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7}
 
@@ -60,14 +60,11 @@ class RunCommand(click.Command):
         }
         position = 0
         while position < len(args):
-            word, words = args[position], tuple(args[position:])
-            if word[:2] in ("-m", "-c"):
-                if words == (word[:2],):
-                    raise click.UsageError(f"{word} needs {'a module' if word == '-m' else 'code'}", ctx)
-                return args[:position], Program(word[:2], word[2:] or words[1], words)
-            if word == "--" and len(words) > 1:
-                return args[:position], Program("", words[1], words)
-            if word == "-" or not word.startswith("-"):
-                return args[:position], Program("", word, words)
+            program = Program.of(args[position:])
+            if program is not None:
+                return args[:position], program
+            word = args[position]
+            if word in ("-m", "-c"):
+                raise click.UsageError(f"{word} needs {'a module' if word == '-m' else 'code'}", ctx)
             position += 2 if word in with_value else 1
         return args, None

@@ -11,44 +11,19 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
-from ..config import resolve
-from ..errors import TracingError
+from ..config import TracingConfig
+from ..errors import TracingError, told
+from .program import Program
 
-_STARTUP = Path(__file__).with_name("startup")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_STARTUP = os.path.join(_HERE, "startup")
 _TAKE_ARGUMENT = "cmWX"
 _HIDE_STARTUP = "EIS"
 """Flags under which Python reads no PYTHONPATH, or imports no `sitecustomize`."""
 _OF_LAUNCHERS = "sEIPS"
 """Flags that the first line of an installed command may hold, about that command alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What is to run: a script ("" as kind), a module ("-m") or code ("-c").
-
-    `words` is all of it as the user wrote it, arguments and all, the way Python takes it too.
-    """
-
-    kind: str
-    target: str
-    words: tuple[str, ...]
-
-    def folder(self) -> str | None:
-        """What Python will put first on `sys.path`; None where that is no folder."""
-        if self.kind or self.target == "-":
-            return ""
-        path = os.path.realpath(self.target)
-        if os.path.isdir(path):
-            return path
-        return None if _is_zip(path) else os.path.dirname(path)
-
-    def exists(self) -> bool:
-        """False for a script that is not there, about which Python has its own words."""
-        return bool(self.kind) or self.target == "-" or os.path.exists(self.target)
 
 
 def run(program: Program, *, quiet: bool, keywords: dict[str, Any]) -> NoReturn:
@@ -60,19 +35,20 @@ def run(program: Program, *, quiet: bool, keywords: dict[str, Any]) -> NoReturn:
         raise TracingError("sys.executable names no Python, so there is nothing to run the program with")
     flags = interpreter_flags(sys.orig_argv, len(sys.argv) - 1, _started_as_module())
     environment = dict(os.environ)
-    if program.exists() and resolve(None).enabled:
+    if program.exists() and TracingConfig().enabled:
         if hidden := [flag for flag in flags if set(_letters(flag)) & set(_HIDE_STARTUP)]:
             raise TracingError(f"run cannot trace under Python's {' '.join(hidden)}; start it without")
         order = {
             "python_path": environment.get("PYTHONPATH"),
-            "home": str(Path(__file__).parents[2]),
+            "home": os.path.dirname(os.path.dirname(_HERE)),
             "folder": program.folder(),
             "quiet": quiet,
             "keywords": keywords,
+            "told": told(),
         }
         environment["_POCKETFLOW_TRACING_RUN"] = json.dumps(order)
         others = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(_STARTUP), *([others] if others else [])])
+        environment["PYTHONPATH"] = os.pathsep.join([_STARTUP, *([others] if others else [])])
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -133,9 +109,3 @@ def _letters(word: str) -> str:
         if letter in _TAKE_ARGUMENT:
             return word[1 : position + 1]
     return word[1:]
-
-
-def _is_zip(path: str) -> bool:
-    import zipfile
-
-    return os.path.isfile(path) and zipfile.is_zipfile(path)

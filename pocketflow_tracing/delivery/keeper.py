@@ -81,6 +81,11 @@ class Keeper:
         return self._file.file if self._memory is None else self._memory
 
     @property
+    def is_in_file(self) -> bool:
+        """Whether what is written now goes to a file, and not to the memory that stands in for it."""
+        return self._memory is None
+
+    @property
     def is_locked_out(self) -> bool:
         """Whether another process keeps the file to itself, so that it is worth trying again soon."""
         return self._memory is not None and self._locked

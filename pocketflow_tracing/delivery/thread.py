@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 THREAD_NAME = "pocketflow-tracing"
 FLUSH_SECONDS = 30.0
 """How long `flush` waits where it is not told."""
+WRITE_SECONDS = 2.0
+"""How long a sink waits to know whether a trace could be written."""
 CALM_BYTES = 4 * 1024 * 1024
 """The worker comes by itself, unless more than this waits for it."""
 FORK_SECONDS = 2.0
@@ -99,6 +101,12 @@ class Delivery(Queue):
         if not ticket.done.wait(deadline - time.monotonic()):
             return max(1, len(self.records))
         return ticket.left
+
+    def is_kept(self, config: TracingConfig) -> bool:
+        """Whether what ended is in the store that `config` names; it is written first. For sinks."""
+        self._worker.write_all(time.monotonic() + WRITE_SECONDS)
+        keeper = self._worker.keeper(config.store)
+        return keeper is not None and keeper.is_in_file
 
     def load(self, ids: Iterable[str], config: TracingConfig) -> list[Trace]:
         """Traces of this process, from the store or from the memory that stands in for it."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TextIO
 
@@ -34,16 +35,14 @@ class ConsoleSink(Sink):
     """Prints the tree of every run to `stream`, by default the stderr of now.
 
     The stream is taken when the sink is made: a program that redirects `sys.stderr` for a while
-    means its own output, not ours. `kept` says that the runs are stored too, so that there is a
-    command to look at them again.
+    means its own output, not ours. `kept` is asked once for each run that ended: whether it is in
+    the store, so that there is a command to look at it again.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, kept: bool = True) -> None:
+    def __init__(self, stream: TextIO | None = None, *, kept: Callable[[], bool] = lambda: True) -> None:
         self.stream: TextIO | None = sys.stderr if stream is None else stream
         self._held: deque[str] = deque()
         self._paused_at = -PAUSE_EVERY_SECONDS
-        self.trace_count = 0
-        """How many runs have ended."""
         self._kept = kept
         self._runs: dict[str, _Run] = {}
 
@@ -62,13 +61,12 @@ class ConsoleSink(Sink):
 
     def trace_ended(self, trace: Trace) -> None:
         """Print the tree of the run that ended, in one write, from a fresh line."""
-        self.trace_count += 1
         run = self._runs.pop(trace.id, None) or _Run()
         look = Look(
             folded=True,
             max_siblings=MAX_SIBLINGS,
             max_lines=MAX_LINES,
-            next_step=closer_look(trace) if self._kept else None,
+            next_step=closer_look(trace) if self._kept() else None,
         )
         if self.stream is not None:
             tree = TraceTree(replace(trace, spans=run.spans()), look, run.tally)
