@@ -105,7 +105,6 @@ def ended(trace: LiveTrace, seen: Snapshot | None) -> LiveSpan:
         span.input, span.output = {"shared": seen}, seen
     span.end = clock()
     trace.open.clear()
-    trace.span_count += 1
     return span
 
 

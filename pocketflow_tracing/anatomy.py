@@ -12,6 +12,7 @@ import sys
 import weakref
 from collections.abc import Mapping
 from enum import Enum
+from functools import partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -86,9 +87,9 @@ class Machinery:
     """A watched code object and what there is to know about it."""
 
     __slots__ = (
-        "arguments", "bytecode", "calls", "code", "exec_local", "is_batch", "is_generator", "is_lazy",
-        "is_suspendable", "kind", "landings", "name", "own", "owner_name", "prep_local", "quiet_lines",
-        "role",
+        "arguments", "bytecode", "calls", "code", "entry", "exec_local", "first_phase", "is_batch",
+        "is_generator", "is_lazy", "is_suspendable", "kind", "landings", "name", "own", "owner_name",
+        "passes_on", "prep_local", "quiet_lines", "role",
     )  # fmt: skip
 
     def __init__(
@@ -101,9 +102,13 @@ class Machinery:
         """Whether it is PocketFlow's own: then calls that mean nothing to us are never looked at again."""
         self.is_batch = is_batch
         """Whether it hands items to another `_exec` one by one."""
+        self.passes_on = own and role is Role.RUN
+        """Whether it hands what a phase returns straight to the next one: nothing comes between."""
         self.kind = PHASES.get(name)
-        self.is_lazy = own and role is Role.EXEC and not is_batch and not outer
-        """Whether its frames matter only once they call a phase."""
+        self.entry = Call(name, None, None, False) if role is Role.PHASE else None
+        """What a call of it would be, where it is a phase and its call is not seen."""
+        self.is_lazy = own and role in (Role.RUN, Role.EXEC) and not is_batch and not outer
+        """Whether its frames matter only once they call a phase, if they do."""
         self.is_generator = bool(code.co_flags & GENERATOR)
         self.is_suspendable = self.is_generator or bool(code.co_flags & COROUTINE)
         names = code.co_varnames[: code.co_argcount]
@@ -119,6 +124,9 @@ class Machinery:
             for offset, site in self.bytecode.by_offset.items():
                 if site.name in _CALLED:
                     self.calls[offset] = Call(*site)
+        firsts = [offset for offset, call in self.calls.items() if call.kind is not None]
+        self.first_phase = min(firsts, default=len(code.co_code))
+        """The offset of the first call of a phase."""
         self.quiet_lines = _quiet_lines(code, role) if own else frozenset()
         """The lines at which no phase can have ended."""
         self.landings = landings(code)
@@ -149,13 +157,11 @@ def _quiet_lines(code: CodeType, role: Role) -> frozenset[int]:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("cls", "is_flow", "is_plain", "name", "phase_names")
+    __slots__ = ("is_plain", "kind", "name", "phase_names")
 
-    def __init__(self, cls: type, *, is_flow: bool) -> None:
-        self.cls = weakref.ref(cls)
+    def __init__(self, cls: type, kind: SpanKind) -> None:
         self.name = class_name(cls)
-        self.is_flow = is_flow
-        """By its class, or, where it is not PocketFlow's, by its `_orch`."""
+        self.kind = kind
         self.is_plain = any(
             True for name in ("_run", "_run_async") for _ in functions_in(on_class(cls, name), name)
         )
@@ -178,7 +184,9 @@ class Anatomy:
         self._bases: list[type] = []
         self._flows: list[type] = []
         self._classes: dict[int, weakref.ref[type]] = {}
-        self._types: dict[int, NodeType] = {}
+        self.types: dict[int, NodeType] = {}
+        """By `id` of the class: every class of nodes that has been seen to run."""
+        self._alive: dict[int, weakref.ref[type]] = {}
         self._add(importlib._bootstrap._load_unlocked.__code__, "import", Role.IMPORT, own=True)  # type: ignore[attr-defined]
 
     def refresh(self) -> list[Machinery]:
@@ -217,20 +225,29 @@ class Anatomy:
                     found += self._add(attribute.__code__, name, ROLES[name], own=True, is_batch=is_batch)
         return found
 
-    def type_of(self, owner: object) -> NodeType:
-        """What there is to know of the class of a node."""
-        cls = type(owner)
-        known = self._types.get(id(cls))
-        if known is None or known.cls() is not cls:
-            bases = type.__getattribute__(cls, "__mro__")
-            is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
-            known = self._types[id(cls)] = NodeType(cls, is_flow=is_flow)
+    def type_of(self, cls: type) -> NodeType:
+        """What there is to know of a class of nodes, kept in `types` from now on."""
+        known = self.types.get(id(cls))
+        if known is None:
+            known = self.types[id(cls)] = NodeType(cls, self.kind_of(cls))
+            self._alive[id(cls)] = weakref.ref(cls, partial(self._gone, id(cls)))
         return known
+
+    def _gone(self, key: int, _: object) -> None:
+        # Another class may get the same id.
+        self.types.pop(key, None)
+        self._alive.pop(key, None)
+
+    def kind_of(self, cls: type) -> SpanKind:
+        """Flow or node: by the class's bases, or, where these are not PocketFlow's, by its `_orch`."""
+        bases = type.__getattribute__(cls, "__mro__")
+        is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
+        return SpanKind.FLOW if is_flow else SpanKind.NODE
 
     def is_plain(self, node: object) -> bool:
         """Whether running `node` is sure to run code that is watched already."""
-        known = self._types.get(id(type(node)))
-        if known is None or not known.is_plain or not self.is_known(type(node)):
+        known = self.types.get(id(type(node)))
+        if known is None or not known.is_plain:
             return False
         fields = fields_of(node)
         return "_run" not in fields and "_run_async" not in fields

@@ -37,3 +37,7 @@ class Capture:
     def value(self, value: object, previous: Snapshot | None = None) -> Snapshot:
         """A bounded picture of `value` as it is now; runs none of the program's code."""
         return snapshot(value, self.limits, previous)
+
+    def picture(self, value: object, kept: tuple[object, Snapshot] | None) -> Snapshot:
+        """A picture of `value`: the `kept` one, where it was taken of this very object a moment ago."""
+        return kept[1] if kept is not None and kept[0] is value else snapshot(value, self.limits)

@@ -10,7 +10,7 @@ from typing import Any
 
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind
-from .scopes import here
+from .scopes import get_here
 from .steps import Activation, Step
 
 _BY_HAND = frozenset({SpanKind.SPAN, SpanKind.FUNCTION, SpanKind.GENERATION})
@@ -40,7 +40,9 @@ class Frames:
 
     def disown(self) -> None:
         """In the child of a fork: what is under way belongs to the parent."""
-        self.inherited = {key: activation.frame for key, activation in self.active.items()}
+        activations = list(self.active.values())
+        frames = [frame for one in activations for frame in (one.frame, one.inner) if frame is not None]
+        self.inherited = {id(frame): frame for frame in frames}
         self.clear()
 
     def is_inherited(self, frame: FrameType) -> bool:
@@ -55,7 +57,7 @@ class Frames:
 
     def step_of(self, owner: object, span: LiveSpan | None) -> Step | None:
         """The step in which `owner` runs: by context, or, where that was lost, by the node itself."""
-        current = here.get()
+        current = get_here()
         above = current if type(current) is LiveSpan else span
         while above is not None:
             step: Step | None = above.step

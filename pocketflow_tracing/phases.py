@@ -6,14 +6,19 @@ from sys import exc_info
 from types import FrameType
 from typing import Any
 
-from .anatomy import Call
+from .anatomy import Call, Role
 from .errors import log
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
-from .scopes import here
+from .scopes import get_here, set_here
 from .spans import Spans
-from .steps import NOTHING, Activation, Step
-from .values import Snapshot, compare
+from .steps import Activation, Kept, Pictures, Step
+from .values import compare
+
+# An attribute of an enum's class takes ten times as long to read as a global.
+_PREP, _EXEC, _POST = SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
+_OK, _ERROR = Status.OK, Status.ERROR
+_EXEC_ROLE = Role.EXEC
 
 
 class Phases:
@@ -22,59 +27,57 @@ class Phases:
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
 
-    def begin(self, activation: Activation, frame: FrameType, call: Call) -> None:
-        """`frame` calls a phase of its step."""
+    def open(self, activation: Activation, frame: FrameType, call: Call, parent: LiveSpan) -> None:
+        """`frame` calls a phase of its step, or is one; the span of it, beneath `parent`, becomes current."""
         step = activation.step
+        capture = step.capture
         kind = call.kind
-        if kind is SpanKind.EXEC and activation.failed is not None:
-            self._spans.settle(activation.failed, recovered=True)
-            activation.failed = None
-        hidden = step.capture.hidden
-        if kind is not None and not (hidden and kind in hidden):
-            activation.call = call
-            self.open(activation, frame, kind, call.name, step.span)
-
-    def open(
-        self, activation: Activation, frame: FrameType, kind: SpanKind, name: str, parent: LiveSpan
-    ) -> None:
-        """A phase begins in `frame`; its span becomes what is current."""
-        step = activation.step
-        span = LiveSpan(parent.trace, parent, kind, step.type.phase_names[name], clock())
-        span.step = step
-        if kind is SpanKind.EXEC:
+        if kind is None or (capture.hidden and kind in capture.hidden):
+            return
+        trace = parent.trace
+        span = LiveSpan(trace, parent, kind, step.type.phase_names[call.name], clock(), step)
+        if kind is _EXEC:
+            if activation.failed is not None:
+                self._spans.settle(activation.failed, recovered=True)
+                activation.failed = None
             span.attributes = _numbered(activation, step)
-        if step.capture.inputs:
+        if capture.inputs:
             span.input = _given(activation, frame, kind)
             span.start = clock()  # taking the input is no part of the phase
-        if span.trace.debug:
+        if trace.debug:
             log.debug("[TRACING] Starting node span: %s", span.name)
-        activation.handled = exc_info()[1]
-        if activation.phase_before is NOTHING:
-            activation.phase_before = here.get()
+        if not activation.machinery.own:
+            activation.handled = exc_info()[1]
+        activation.call = call
         activation.phase = span
-        here.set(span)
+        set_here(span)
 
     def move_on(self, activation: Activation, frame: FrameType) -> None:
         """`frame` does something else now: the phase has returned, or the frame has caught what it raised."""
-        caught = exc_info()[1]
-        if (
-            caught is not None
-            and caught is not activation.handled
-            and _is_from_phase(caught, activation, frame)
-        ):
-            self.end(activation, None, caught, failed=True)
+        inner = activation.inner
+        if inner is not None and inner is not frame:
+            return  # the phase belongs to the frame it calls
+        if not activation.machinery.own:
+            caught = exc_info()[1]
+            has_failed = caught is not activation.handled and _is_from_phase(caught, activation, frame)
+        elif inner is not None or activation.machinery.role is _EXEC_ROLE:
+            caught = exc_info()[1]
+            has_failed = caught is not None  # only its `except` is a line that matters
+        else:
+            has_failed = False  # catches nothing
+        if has_failed:
+            self.end(activation, None, caught, True)
             return
         result = None
-        if activation.step.capture.outputs and activation.call is not None and activation.call.result:
+        if activation.step.capture.outputs and activation.call.result:
             result = (frame.f_locals.get(activation.call.result),)
-        self.end(activation, result, None, failed=False)
+        self.end(activation, result, None, False)
 
     def end(
         self,
         activation: Activation,
         result: tuple[object] | None,
         exception: BaseException | None,
-        *,
         failed: bool,
     ) -> None:
         """The phase ended: with `result`, None where the value is not known, or with `exception`.
@@ -85,39 +88,30 @@ class Phases:
         assert span is not None
         span.end = clock()
         activation.phase = None
-        step = activation.step
         if failed:
             self._spans.fail(span, exception)
+            if span.kind is _EXEC and span.status is _ERROR:
+                _hold_back(activation, span)
+                return
         else:
-            span.status = Status.OK
-            if result is not None and step.capture.outputs:
-                span.output = step.capture.value(result[0])
-                _keep(activation, span.kind, (result[0], span.output))
-        if span.kind is SpanKind.POST and step.capture.stores:
-            before, activation.store_before = activation.store_before, None
-            step.latest = step.capture.value(step.shared, before)
-            span.changes = compare(before, step.latest)
-            step.post_changes = (before, step.latest, span.changes)
-        if not failed or span.kind is not SpanKind.EXEC or span.status is not Status.ERROR:
-            self._spans.emit(span)
-        elif activation.machinery.kind is None:
-            activation.failed = span
-        else:
-            step.failed = (*step.failed, span)
+            span.status = _OK
+        if span.capture.outputs:
+            _take_output(activation, span, result)
+        self._spans.emit(span)
 
     @staticmethod
     def restore(activation: Activation) -> None:
-        """The frame ended: what was current before its first phase is so again.
+        """The frame ended: what was current before it is so again.
 
         Until then an ended phase stays current: setting a context variable is slow, and readers climb.
         Where a phase of the same node was current before, climbing leads to the same place.
         """
-        before = activation.phase_before
+        before = activation.before
         step = activation.step
-        current = here.get()
+        current = get_here()
         is_ours = type(current) is LiveSpan and current.step is step and current.end
         if is_ours and not (type(before) is LiveSpan and before.step is step):
-            here.set(before)
+            set_here(before)
 
 
 def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
@@ -133,43 +127,69 @@ def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
     return attributes
 
 
-def _keep(activation: Activation, kind: SpanKind, out: tuple[object, Snapshot]) -> None:
-    """Keep the picture of what a phase returned for whoever is given that next, if nothing runs between."""
+def _hold_back(activation: Activation, span: LiveSpan) -> None:
+    """Keep a failed attempt until it is known whether the program recovers from it."""
+    if activation.machinery.kind is None:
+        activation.failed = span
+    else:
+        activation.step.failed = (*activation.step.failed, span)
+
+
+def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] | None) -> None:
+    """Take what a phase returned and, after post, what it changed in the store."""
     step = activation.step
-    if kind is SpanKind.PREP:
-        step.prep_out = out
-    elif kind is SpanKind.POST:
-        step.post_out = out
-    elif activation.is_direct:
-        step.exec_out = out
+    capture = step.capture
+    seen = step.pictures
+    if result is not None and span.status is _OK:
+        span.output = capture.value(result[0])
+        if seen is not None:
+            _keep(activation, seen, span.kind, (result[0], span.output))
+    if span.kind is _POST and seen is not None:
+        before = activation.store_before
+        seen.latest = capture.value(step.shared, before)
+        span.changes = compare(before, seen.latest)
+        seen.post_changes = (before, seen.latest, span.changes)
+
+
+def _keep(activation: Activation, seen: Pictures, kind: SpanKind, out: Kept) -> None:
+    """Keep the picture of what a phase returned for whoever is given that next, if nothing runs between."""
+    if kind is _PREP:
+        seen.prep_out = out
+    elif kind is _POST:
+        seen.post_out = out
+    elif activation.machinery.passes_on:
+        seen.exec_out = out
 
 
 def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
     """What a phase is called with, by parameter name."""
     step = activation.step
-    if kind is SpanKind.PREP:
-        if not activation.runs_alone:  # an override may have changed the store before it came to prep
-            step.latest = step.capture.value(step.shared, step.latest)
-        return {"shared": step.latest}
-    if kind is not SpanKind.POST:
+    capture = step.capture
+    seen = step.pictures
+    passes_on = activation.machinery.passes_on
+    if kind is not _PREP and kind is not _POST:
         # An attempt may change what the next one is given.
-        is_next = kind is SpanKind.EXEC and activation.is_direct and activation.attempt == 1
-        return {"prep_res": step.picture(activation.given, step.prep_out if is_next else None)}
-    step.latest = step.capture.value(step.shared, step.latest)
-    if step.capture.stores:
-        activation.store_before = step.latest
+        is_next = seen is not None and passes_on and kind is _EXEC and activation.attempt == 1
+        return {"prep_res": capture.picture(activation.given, seen.prep_out if seen and is_next else None)}
+    if seen is None:  # the step is over, and its store let go
+        return None
+    if kind is _PREP:
+        if not (passes_on and activation.is_top):  # an override may have changed the store before this
+            seen.latest = capture.value(step.shared, seen.latest)
+        return {"shared": seen.latest}
+    seen.latest = activation.store_before = capture.value(step.shared, seen.latest)
     prep_res, exec_res = activation.machinery.results(frame.f_locals)
     return {
-        "shared": step.latest,
-        "prep_res": step.capture.value(prep_res),
-        "exec_res": step.picture(exec_res, step.exec_out if activation.machinery.own else None),
+        "shared": seen.latest,
+        "prep_res": capture.value(prep_res),
+        "exec_res": capture.picture(exec_res, seen.exec_out if passes_on else None),
     }
 
 
-def _is_from_phase(caught: BaseException, activation: Activation, frame: FrameType) -> bool:
-    if activation.machinery.own:
-        return True
-    # An override may do more than call the phase: blame the phase only for what came out of that call.
+def _is_from_phase(caught: BaseException | None, activation: Activation, frame: FrameType) -> bool:
+    """Whether what an override has caught came out of the phase that it called, and not of something else."""
+    if caught is None:
+        return False
     trace = BaseException.__dict__["__traceback__"].__get__(caught)
     while trace is not None and trace.tb_frame is not frame:
         trace = trace.tb_next

@@ -19,6 +19,7 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
+_get = object.__getattribute__
 
 
 def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
@@ -38,7 +39,7 @@ def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
 def fields_of(instance: object) -> dict[str, Any]:
     """The instance's own dictionary; an empty one where it has none."""
     try:
-        fields = object.__getattribute__(instance, "__dict__")
+        fields = _get(instance, "__dict__")
     except AttributeError:
         return {}
     return fields if type(fields) is dict else {}
@@ -91,11 +92,9 @@ def _content(cell: Any) -> object:
 
 def code_of(called: object) -> CodeType | None:
     """The code that runs first when `called` is called, or None where that cannot be told."""
-    kind = type(called)
-    if kind is MethodType:
-        called = called.__func__  # type: ignore[attr-defined]
-        kind = type(called)
-    return called.__code__ if kind is FunctionType else None  # type: ignore[attr-defined]
+    if type(called) is MethodType:
+        called = called.__func__
+    return called.__code__ if type(called) is FunctionType else None
 
 
 def nested_codes(code: CodeType) -> Iterator[CodeType]:

@@ -17,13 +17,17 @@ from .frames import Frames
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind
 from .phases import Phases
-from .reading import is_coroutine_code, read
-from .scopes import Scopes, here
+from .reading import COROUTINE, read
+from .scopes import Scopes, get_here, set_here
 from .spans import Spans
 from .starting import Starting, Watcher
-from .steps import NOTHING, Activation, Step
+from .steps import Activation, Step
 
 MAX_WARNINGS = 20
+# An attribute of an enum's class takes ten times as long to read as a global.
+_RUN, _ORCH, _EXEC, _NEXT = Role.RUN, Role.ORCH, Role.EXEC, Role.NEXT
+_WARN = Role.WARN
+_PREP = SpanKind.PREP
 
 
 class Recorder:
@@ -36,6 +40,8 @@ class Recorder:
         self._scopes = scopes
         self._spans = spans
         self._frames = Frames()
+        self._active = self._frames.active
+        self._empty_phases = anatomy.empty_phases
         self._phases = Phases(spans)
         self._starting = Starting(anatomy, scopes, spans, self._frames)
 
@@ -46,65 +52,67 @@ class Recorder:
     # What a probe tells.
 
     def started(self, piece: Machinery, frame: FrameType) -> None:
-        """`frame` began to run `piece`."""
+        """`frame` began to run `piece`. Need not be told of what is lazy."""
         if self._frames.inherited and self._frames.is_inherited(frame):
             return
         activation = self._starting.started(piece, frame)
-        if activation is not None and piece.role is Role.PHASE and piece.kind is not None:
-            self._phases.open(activation, frame, piece.kind, piece.name, activation.parent)
+        if activation is not None and piece.entry is not None:
+            self._phases.open(activation, frame, piece.entry, activation.parent)
 
     def calling(
         self, piece: Machinery, frame: FrameType, call: Call, code: CodeType | None, argument: object
     ) -> None:
         """`frame` makes `call` and so enters `code`, if Python; `argument` is the first, if known."""
-        activation = self._frames.active.get(id(frame))
-        role = call.role
-        if role is Role.WARN:
-            self._warning(piece, frame, argument)
+        activation = self._active.get(id(frame))
         if activation is None:
-            if not piece.is_lazy or role is not Role.PHASE:
-                return
-            if self._frames.inherited and self._frames.is_inherited(frame):
-                return
-            activation = self._starting.exec_started(piece, frame)
+            activation = self._first_call(piece, frame, call, argument)
             if activation is None:
                 return
         elif activation.phase is not None:
             self._phases.move_on(activation, frame)
-        if role is Role.PHASE:
-            if id(code) not in self._anatomy.empty_phases and (call.awaited or not is_coroutine_code(code)):
-                self._phases.begin(activation, frame, call)
-        elif role is Role.RUN and piece.role is Role.ORCH and not piece.own and call.receiver:
-            self._starting.meet(activation, frame.f_locals.get(call.receiver))
+        if call.kind is not None:
+            if code is None or (
+                id(code) not in self._empty_phases and (call.awaited or not code.co_flags & COROUTINE)
+            ):
+                self._phases.open(activation, frame, call, activation.step.span)
+        elif call.role is _RUN:
+            if piece.role is _ORCH and not piece.own and call.receiver:
+                self._starting.meet(activation, frame.f_locals.get(call.receiver))
+        elif call.role is _WARN:
+            self._warning(piece, frame, argument)
+
+    def _first_call(
+        self, piece: Machinery, frame: FrameType, call: Call, argument: object
+    ) -> Activation | None:
+        """`frame`, of which nothing is known, makes `call`; gives its activation, if it has one now."""
+        if call.kind is None:
+            if call.role is _WARN:
+                self._warning(piece, frame, argument)
+            return None
+        if not piece.is_lazy or (self._frames.inherited and self._frames.is_inherited(frame)):
+            return None
+        if piece.role is _EXEC:
+            return self._starting.exec_started(piece, frame)
+        # Where its run is not traced, the first call has found that out.
+        return self._starting.run_started(piece, frame) if call.kind is _PREP else None
 
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item: what it called before is over."""
-        activation = self._frames.active.get(id(frame))
+        activation = self._active.get(id(frame))
         if activation is not None and activation.phase is not None:
             self._phases.move_on(activation, frame)
 
     def callee_returned(self, frame: FrameType, value: object) -> None:
         """What `frame` called returned `value` (only probes that see this tell it)."""
-        activation = self._frames.active.get(id(frame))
+        activation = self._active.get(id(frame))
         if activation is not None and activation.phase is not None:
-            self._phases.end(activation, (value,), None, failed=False)
+            self._phases.end(activation, (value,), None, False)
 
     def callee_raised(self, frame: FrameType, exception: BaseException | None) -> None:
         """What `frame` called raised (only probes that see this tell it)."""
-        activation = self._frames.active.get(id(frame))
+        activation = self._active.get(id(frame))
         if activation is not None and activation.phase is not None:
-            self._phases.end(activation, None, exception, failed=True)
-
-    def returned(self, piece: Machinery, frame: FrameType, value: object) -> None:
-        """`frame` ended by returning `value`."""
-        if piece.role is Role.NEXT:
-            self._chosen(frame, value)
-        else:
-            self._ended(piece, frame, value, None, failed=False)
-
-    def raised(self, piece: Machinery, frame: FrameType, exception: BaseException | None) -> None:
-        """`frame` ended by an exception, None where the probe could not see which."""
-        self._ended(piece, frame, None, exception, failed=True)
+            self._phases.end(activation, None, exception, True)
 
     def failed(self, *, is_ours: bool) -> None:
         """A callback was cut short: by a bug of ours, or where the stack or the memory had no room for it.
@@ -141,88 +149,106 @@ class Recorder:
 
     # Ends.
 
-    def _ended(
+    def ended(
         self,
         piece: Machinery,
         frame: FrameType,
         value: object,
         exception: BaseException | None,
-        *,
         failed: bool,
     ) -> None:
-        activation = self._frames.active.pop(id(frame), None)
+        """`frame` ended: it returned `value`, or `failed` by `exception`, None where the probe saw none."""
+        activation = self._active.pop(id(frame), None)
         if activation is None:
-            self._passed(piece, frame)
-            return
+            activation = self._passed(piece, frame, value, failed)
+            if activation is None:
+                return
         if activation.phase is not None:
-            self._phases.end(activation, None if failed else (value,), exception, failed=failed)
-        if not activation.runs_alone:  # an override may go on after post
-            activation.step.post_out = activation.step.post_changes = None
-        if activation.opaque is not None:
-            self._end_opaque(activation, None, exception, failed=failed)
+            self._phases.end(activation, None if failed else (value,), exception, failed)
+        step = activation.step
         if activation.failed is not None:
             self._spans.settle(activation.failed, recovered=not failed)
-        if piece.role is Role.EXEC:
-            if piece.is_batch:
-                activation.step.items = None
-            # A comprehension or function inside of it may well end before what it started.
-            if activation.step.failed and piece.code.co_name == piece.name:
-                self._spans.settle_all(activation.step, recovered=not failed)
-        if activation.phase_before is not NOTHING:
+            activation.failed = None
+        if activation.inner is frame:
+            activation.inner = None
+            return
+        if activation.opaque is not None:
+            self._end_opaque(activation, None, exception, failed)
+        if piece.role is _EXEC:
+            self._end_exec(piece, step, failed=failed)
+        if not piece.passes_on and step.pictures is not None:  # an override may go on after post
+            step.pictures.post_out = step.pictures.post_changes = None
+        if activation.is_top:
+            self._close_step(activation, value, exception, failed)
+        else:
             self._phases.restore(activation)
-        if activation.top is not None:
-            self._close_step(activation, activation.top, value, exception, failed=failed)
         if self.when_idle is not None and self.is_idle():
             self.when_idle()
 
-    def _passed(self, piece: Machinery, frame: FrameType) -> None:
-        """A frame that is no activation ended: an import, a muted run, one that a fork inherited."""
-        if piece.role is Role.IMPORT:
+    def _end_exec(self, piece: Machinery, step: Step, *, failed: bool) -> None:
+        if piece.is_batch:
+            step.numbers = None
+        # A comprehension or function inside of it may well end before what it started.
+        if step.failed and piece.code.co_name == piece.name:
+            self._spans.settle_all(step, recovered=not failed)
+
+    def _passed(self, piece: Machinery, frame: FrameType, value: object, failed: bool) -> Activation | None:
+        """A frame of which nothing is known ended; gives its activation, if it ought to have one."""
+        key = id(frame)
+        if piece.role is _NEXT:
+            if not failed:
+                self._chosen(frame, value)
+        elif piece.role is Role.IMPORT:
             self._starting.watch(self._anatomy.refresh())
-        elif self._frames.inherited.pop(id(frame), None) is None and id(frame) in self._frames.muted:
-            here.set(self._frames.muted.pop(id(frame))[1])
+        elif self._frames.inherited.pop(key, None) is not None:
+            pass
+        elif key in self._frames.muted:
+            set_here(self._frames.muted.pop(key)[1])
+        elif failed and piece.role is _RUN and piece.is_lazy and frame.f_lasti < piece.first_phase:
+            # It did not come to call its prep.
+            self._starting.run_started(piece, frame)
+            return self._active.pop(key, None)
+        return None
 
     def _chosen(self, frame: FrameType, node: object) -> None:
         """A flow chose its next node, None where it ends."""
-        span = here.get()
-        flow = None if frame.f_back is None else self._frames.active.get(id(frame.f_back))
-        if flow is not None and flow.opaque is not None:
-            self._end_opaque(flow, flow.frame.f_locals.get("last_action"), None, failed=False)
-            span = here.get()
-        if type(span) is LiveSpan and span.step is not None and span.step.walk is not None:
-            span.step.walk.next = node
+        flow = self._active.get(id(frame.f_back))
+        if flow is None:  # the program's own code stands between
+            span = get_here()
+            step = span.step if type(span) is LiveSpan else None
+        else:
+            if flow.opaque is not None:
+                self._end_opaque(flow, flow.frame.f_locals.get("last_action"), None, False)
+            step = flow.step
+        if step is not None and step.walk is not None:
+            step.walk.next = node
         if flow is not None and node is not None and not self._anatomy.is_plain(node):
             self._starting.meet(flow, node)
 
     def _close_step(
-        self,
-        activation: Activation,
-        step: Step,
-        value: object,
-        exception: BaseException | None,
-        *,
-        failed: bool,
+        self, activation: Activation, value: object, exception: BaseException | None, failed: bool
     ) -> None:
+        step = activation.step
         span = step.span
         if step.failed:
             self._spans.settle_all(step, recovered=not failed)
-        current = here.get()
+        current = get_here()
         if type(current) is LiveSpan and current.step is step:
-            here.set(activation.before)
-        self._spans.end_step(step, value, exception, failed=failed)
+            set_here(activation.before)
+        self._spans.end_step(step, value, exception, failed)
         trace = span.trace
-        if span is trace.root and trace.open:
+        if span.parent is None and trace.open:
             self.sweep(trace)
 
     def _end_opaque(
-        self, activation: Activation, value: object, exception: BaseException | None, *, failed: bool
+        self, activation: Activation, value: object, exception: BaseException | None, failed: bool
     ) -> None:
-        step: Step = activation.opaque
-        activation.opaque = None
-        current = here.get()
+        step, activation.opaque = activation.opaque, None
+        assert step is not None
+        current = get_here()
         if type(current) is LiveSpan and current.step is step:
-            here.set(activation.opaque_before)
-        self._spans.end_step(step, value, exception, failed=failed)
+            set_here(activation.opaque_before)
+        self._spans.end_step(step, value, exception, failed)
 
     # PocketFlow's warnings.
 

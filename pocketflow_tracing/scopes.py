@@ -107,6 +107,7 @@ Current = LiveSpan | Scope | None
 
 here: ContextVar[Current] = ContextVar("pocketflow_tracing_here", default=None)
 """The innermost span or scope of this task or thread. It may have ended: readers climb."""
+get_here, set_here = here.get, here.set  # looked up once: each look-up makes an object
 
 
 def sinks_of(scopes: list[Scope]) -> tuple[Sink, ...]:
@@ -129,9 +130,7 @@ class Scopes:
 
         `(None, [])` is outside of any scope; `(None, None)` where tracing is muted.
         """
-        current = here.get()
-        if type(current) is LiveSpan and not current.end and current.trace.pending:
-            return current, []
+        current = get_here()
         scopes: list[Scope] = []
         while current is not None:
             if type(current) is LiveSpan:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from itertools import count
 from types import FrameType
-from typing import Any, Protocol
+from typing import Final, Protocol
 
-from .anatomy import Anatomy, Machinery, Role
+from .anatomy import Anatomy, Machinery, NodeType, Role
 from .frames import Frames
-from .live import LiveSpan
+from .live import LiveSpan, clock
 from .model import SpanKind
 from .reading import fields_of, functions_in, read
-from .scopes import Scope, Scopes, Settings, here
+from .scopes import Current, Scope, Scopes, Settings, get_here, set_here
 from .spans import Spans
 from .steps import Activation, Step, Walk, keys_for
 
 _ENTRY_DEPTH = 1_000
+_DRIVERS: Final = ("_run", "_run_async")
+_NO_SCOPES: Final[list[Scope]] = []
+# An attribute of an enum's class takes ten times as long to read as a global.
+_ENTRY, _RUN, _ORCH, _EXEC, _PHASE = Role.ENTRY, Role.RUN, Role.ORCH, Role.EXEC, Role.PHASE
 
 
 class Watcher(Protocol):
@@ -40,17 +44,17 @@ class Starting:
     def started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """`frame` began to run `piece`; gives its activation, if it has one."""
         role = piece.role
-        if role is Role.RUN:
-            return self._run_started(piece, frame)
-        if role is Role.EXEC:
+        if role is _RUN:
+            return self.run_started(piece, frame)
+        if role is _EXEC:
             if piece.is_batch:
                 return self._batch_started(piece, frame)
             return None if piece.is_lazy else self.exec_started(piece, frame)
-        if role is Role.ORCH:
+        if role is _ORCH:
             return self._orch_started(piece, frame)
-        if role is Role.PHASE:
+        if role is _PHASE:
             return self._phase_started(piece, frame)
-        if role is Role.ENTRY:
+        if role is _ENTRY:
             self._entry_started(frame)
         return None
 
@@ -87,26 +91,39 @@ class Starting:
             span, scopes = self._scopes.locate()
         return span, scopes
 
-    def _run_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+    def run_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
+        """A `_run` began: a step of its own, or part of the one that called it."""
         values = frame.f_locals
         owner = values.get(piece.owner_name)
         if owner is None:
             return None
-        span, scopes = self._locate(frame)
-        if scopes is None or (span is None and not scopes):
+        current = get_here()
+        outer = self._frames.active.get(id(frame.f_back))
+        span: LiveSpan | None
+        scopes: list[Scope] | None
+        if (
+            outer is not None
+            and type(current) is LiveSpan
+            and current.step is outer.step
+            and not current.end
+            and current.trace.pending
+        ):
+            span, scopes = current, _NO_SCOPES  # mostly: a flow has just called it
+        else:
+            span, scopes = self._locate(frame)
+        if span is not None:
+            step: Step | None = span.step
+            if step is not None and step.owner is owner and span is step.span and step.walk is None:
+                # `super()._run`, or a function inside of an override.
+                return self._join(piece, frame, step)
+        elif not scopes:
             return None
-        step: Step | None = span.step if span is not None else None
-        if step is not None and step.owner is owner and span is step.span and step.walk is None:
-            # `super()._run`, or a function inside of an override.
-            return self._join(piece, frame, step)
         if not piece.arguments:
             return None
-        if not self.anatomy.is_known(type(owner)):
-            self.watch(self.anatomy.learn(type(owner)))
-        return self._open_run(piece, frame, owner, values.get(piece.arguments[0]), span, scopes)
+        return self._open_run(piece, frame, owner, values.get(piece.arguments[0]), span, scopes, current)
 
     def _join(self, piece: Machinery, frame: FrameType, step: Step) -> Activation:
-        activation = self._frames.active[id(frame)] = Activation(piece, frame, step)
+        activation = self._frames.active[id(frame)] = Activation(piece, frame, step, get_here())
         return activation
 
     def _open_run(
@@ -116,67 +133,79 @@ class Starting:
         owner: object,
         shared: object,
         parent: LiveSpan | None,
-        scopes: list[Scope],
+        scopes: list[Scope] | None,
+        current: Current,
     ) -> Activation | None:
-        before = here.get()
-        step = self._open_step(owner, shared, parent, scopes)
+        step = self._open_step(owner, shared, parent, scopes, current)
         if step is None:
-            self._frames.muted[id(frame)] = (frame, before)
-            here.set(Scope(Settings(), before, muted=True))
+            self._frames.muted[id(frame)] = (frame, current)
+            set_here(Scope(Settings(), current, muted=True))
             return None
-        activation = self._frames.active[id(frame)] = Activation(piece, frame, step)
-        activation.top = step
-        activation.before = before
+        activation = self._frames.active[id(frame)] = Activation(piece, frame, step, current)
+        activation.is_top = True
         step.activation = activation
-        here.set(step.span)
+        set_here(step.span)
         return activation
 
     def _open_step(
-        self, owner: object, shared: object, parent: LiveSpan | None, scopes: list[Scope]
+        self,
+        owner: object,
+        shared: object,
+        parent: LiveSpan | None,
+        scopes: list[Scope] | None,
+        current: Current,
     ) -> Step | None:
         """The step of a node or flow that is about to run; None where its run is not to be traced."""
-        node_type = self.anatomy.type_of(owner)
+        node_type = self.anatomy.types.get(id(type(owner))) or self._meet_type(type(owner))
         name = node_type.name
-        kind = SpanKind.FLOW if node_type.is_flow else SpanKind.NODE
-        span = self._spans.open(kind, name, parent, scopes, owner=owner)
-        if span is None:
-            return None
-        above: Step | None = parent.step if parent is not None else None
+        if parent is not None and not scopes:
+            span = LiveSpan(parent.trace, parent, node_type.kind, name, clock())
+        else:
+            opened = self._spans.open(node_type.kind, name, parent, scopes, owner=owner)
+            if opened is None:
+                return None
+            span = opened
         key, visit = name, 1
-        # A run by hand that outlived its phase stands beneath the flow, yet is no step of it.
-        current = here.get()
-        if above is not None and above.walk is not None and type(current) is LiveSpan:
-            if current.step is above and (current is above.span or current.end):
+        above: Step | None = None if parent is None else parent.step
+        if above is not None and above.walk is not None:
+            if current is above.span or _was_called_by(above, current):
                 key, visit = above.walk.visit(owner)
-        span.node_key = key
-        attributes: dict[str, Any] = {"visit": visit}
-        span.attributes = attributes
+        step = Step(span, node_type, owner, shared, key)
+        step.visit = visit
         if self.warned and id(owner) in self.warned:
-            attributes["warnings"] = self.warned.pop(id(owner))
-        step = Step(span, node_type, owner, shared)
+            span.attributes = {"warnings": self.warned.pop(id(owner))}
         fields = fields_of(owner)
         params = fields.get("params")
-        if type(params) is dict and params:
-            attributes["params"] = step.capture.value(params)
+        if params and type(params) is dict:
+            span.attributes = {**(span.attributes or {}), "params": step.capture.value(params)}
         limit = fields.get("max_retries")
-        step.max_attempts = limit if type(limit) is int else None
-        self._spans.begin_step(step, above)
+        if type(limit) is int:
+            step.max_attempts = limit
+        if step.capture.inputs:
+            self._spans.take_input(step, above)
         return step
+
+    def _meet_type(self, cls: type) -> NodeType:
+        """What there is to know of a class of nodes; its code is watched from now on."""
+        if id(cls) not in self.anatomy.types:
+            self.watch(self.anatomy.learn(cls))
+        return self.anatomy.type_of(cls)
 
     def _orch_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         values = frame.f_locals
         owner = values.get(piece.owner_name)
         if owner is None or not piece.arguments:
             return None
+        current = get_here()
         span, scopes = self._locate(frame)
-        if scopes is None or (span is None and not scopes):
+        if span is None and not scopes:
             return None
         step = self._frames.step_of(owner, span)
         if step is not None:
             activation = self._join(piece, frame, step)
         else:  # `_orch` called by hand, or by a `run` of the user's own
             shared = values.get(piece.arguments[0])
-            opened = self._open_run(piece, frame, owner, shared, span, scopes)
+            opened = self._open_run(piece, frame, owner, shared, span, scopes, current)
             if opened is None:
                 return None
             activation = opened
@@ -184,7 +213,7 @@ class Starting:
         if (
             params is not None
             and activation.step.span.kind is not SpanKind.ITERATION
-            and activation.top is None
+            and not activation.is_top
         ):
             self._open_iteration(activation, params)
         start = read(owner, "start_node", None)
@@ -198,42 +227,48 @@ class Starting:
 
     def _open_iteration(self, activation: Activation, params: object) -> None:
         flow = activation.step
-        if flow.iterations is None:
-            flow.iterations = count()
-        item = next(flow.iterations)
+        if flow.numbers is None:
+            flow.numbers = count()
+        item = next(flow.numbers)
         span = self._spans.open(SpanKind.ITERATION, f"{flow.span.name}[{item}]", flow.span, [])
         if span is None:
             return
-        span.node_key = flow.span.node_key
-        step = Step(span, flow.type, flow.owner, flow.shared)
+        step = Step(span, flow.type, flow.owner, flow.shared, flow.key)
         span.attributes = {"item": item, "params": step.capture.value(params)}
-        self._spans.begin_step(step, flow)
-        activation.before = here.get()
-        activation.top = activation.step = step
+        if step.capture.inputs:
+            self._spans.take_input(step, flow)
+        activation.before = get_here()
+        activation.step = step
+        activation.is_top = True
         step.activation = activation
-        here.set(span)
+        set_here(span)
 
     def _batch_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         step = self._step_at(piece, frame)
         if step is None:
             return None
-        step.items = count()
+        step.numbers = count()
         return self._join(piece, frame, step)
 
     def exec_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
-        """An `_exec` began; told of its first call that means something, where it hands out no items."""
-        outer = self._frames.active.get(id(frame.f_back)) if piece.own else None
-        is_direct = outer is not None and outer.machinery.own and outer.machinery.role is Role.RUN
-        step = outer.step if outer is not None and is_direct else self._step_at(piece, frame)
-        if step is None:
-            return None
-        activation = self._join(piece, frame, step)
-        activation.is_direct = is_direct
-        if piece.arguments:
-            if step.capture.inputs:
-                activation.given = frame.f_locals.get(piece.arguments[0])
-            if piece.own and step.items is not None:
-                activation.item = next(step.items)
+        """An `_exec` began; told of its first call that means something, where it hands out no items.
+
+        Called by PocketFlow's own `_run`, it shares the activation: the phases of both are one sequence.
+        """
+        activation = self._frames.active.get(id(frame.f_back)) if piece.own else None
+        if activation is not None and activation.machinery.passes_on:
+            self._frames.active[id(frame)] = activation
+            activation.inner = frame
+        else:
+            found = self._step_at(piece, frame)
+            if found is None:
+                return None
+            activation = self._join(piece, frame, found)
+        step = activation.step
+        if step.capture.inputs and piece.arguments:
+            activation.given = frame.f_locals.get(piece.arguments[0])
+        if step.numbers is not None and piece.own and piece.arguments:
+            activation.item = next(step.numbers)
         return activation
 
     def _step_at(self, piece: Machinery, frame: FrameType) -> Step | None:
@@ -257,26 +292,33 @@ class Starting:
             return None
         activation = self._join(piece, frame, step)
         activation.parent = parent
-        if step.capture.inputs and piece.arguments:
-            activation.given = frame.f_locals.get(piece.arguments[0])
+        if step.capture.inputs:
+            activation.given = frame.f_locals.get(piece.arguments[0]) if piece.arguments else None
         return activation
 
     def meet(self, activation: Activation, node: object) -> None:
         """A flow is about to run a node: watch its class, or time it here if no code of it can be watched."""
         if node is None or activation.opaque is not None:
             return
-        if not self.anatomy.is_known(type(node)):
-            self.watch(self.anatomy.learn(type(node)))
-        names = [name for name in ("_run", "_run_async") if read(node, name, None) is not None]
-        if any(True for name in names for _ in functions_in(read(node, name), name)):
+        self._meet_type(type(node))
+        if any(True for name in _DRIVERS for _ in functions_in(read(node, name, None), name)):
             return
         flow = activation.step
-        activation.opaque = step = self._open_step(node, flow.shared, flow.span, [])
+        before = get_here()
+        activation.opaque = step = self._open_step(node, flow.shared, flow.span, _NO_SCOPES, before)
         if step is not None:
-            activation.opaque_before = here.get()
-            here.set(step.span)
+            activation.opaque_before = before
+            set_here(step.span)
 
     def watch(self, pieces: list[Machinery]) -> None:
         """Have the probe watch what has come to light."""
         if pieces and self.watcher is not None:
             self.watcher.watch(pieces)
+
+
+def _was_called_by(flow: Step, current: Current) -> bool:
+    """Whether a run that finds `current` is the next step of `flow`, after one that left it so.
+
+    A run by hand that outlived its phase stands beneath the flow, yet is no step of it.
+    """
+    return type(current) is LiveSpan and current.step is flow and current.end > 0

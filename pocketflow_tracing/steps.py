@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from threading import get_ident
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .anatomy import Anatomy, Call, Machinery, NodeType
 from .live import LiveSpan
@@ -14,56 +14,78 @@ from .reading import class_name, read
 
 if TYPE_CHECKING:
     from .capture import Capture
+    from .scopes import Current
     from .values import ChangeSet, Snapshot
 
 MAX_GRAPH_NODES = 2_000
 NOTHING = object()
+Kept: TypeAlias = "tuple[object, Snapshot]"
+"""A value that passes from one phase to the next, and the picture taken of it."""
+
+
+class Pictures:
+    """What was seen of the values of a step, while it runs and values are captured."""
+
+    __slots__ = ("before", "exec_out", "latest", "post_changes", "post_out", "prep_out")
+
+    def __init__(self, store: Snapshot) -> None:
+        self.before = store
+        """The store as it was before the step."""
+        self.latest = store
+        """The last picture of the store, from which the next one takes over what is unchanged."""
+        self.prep_out: Kept | None = None
+        """What prep returned."""
+        self.exec_out: Kept | None = None
+        """What exec or its fallback returned where nothing else handles it before post."""
+        self.post_out: Kept | None = None
+        """What post returned where nothing else of the step runs after it."""
+        self.post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
+        """The store before and after that post, and what it changed."""
 
 
 class Step:
     """One run of a node, flow or iteration: its span and what its phases need to know."""
 
-    # Most steps never have these; a class attribute costs nothing until one does.
-    activation: Activation | None = None
-    """The frame that opened this step and ends it; None where a frame of its flow's does."""
-    store_before: Any = None
-    """The store as it was before the step."""
-    latest: Any = None
-    """The last picture of the store, from which the next one takes over what is unchanged."""
-    prep_out: tuple[object, Snapshot] | None = None
-    """What prep returned, and the picture taken of it then."""
-    exec_out: tuple[object, Snapshot] | None = None
-    """What exec or its fallback returned where nothing else handles it before post, and its picture."""
-    post_out: tuple[object, Snapshot] | None = None
-    """What post returned where nothing else of the step runs after it, and its picture."""
-    post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
-    """The store before and after that post, and what it changed."""
-    attempts = 0
-    max_attempts: int | None = None
-    items: count[int] | None = None
-    """Numbers the items while a batch `_exec` hands them out."""
-    iterations: count[int] | None = None
-    """Numbers the iterations of a batch flow."""
-    failed: tuple[LiveSpan, ...] = ()
-    """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
-    walk: Walk | None = None
+    __slots__ = (
+        "action", "activation", "attempts", "capture", "failed", "key", "max_attempts", "numbers", "owner",
+        "pictures", "shared", "span", "type", "visit", "walk",
+    )  # fmt: skip
 
-    def __init__(self, span: LiveSpan, kind: NodeType, owner: object, shared: object) -> None:
+    def __init__(self, span: LiveSpan, kind: NodeType, owner: object, shared: object, key: str) -> None:
         span.step = self
-        self.type = kind
         self.span = span
+        self.type = kind
         self.owner = owner
         self.shared = shared
+        self.key = key
+        """The node's name within its flow: what a trace calls `node_key`."""
         self.capture: Capture = span.capture
+        self.activation: Activation | None = None
+        """The frame that opened this step and ends it; None where a frame of its flow's does."""
+        self.visit = 0
+        """The how-manieth run of this node in its flow, 0 for an iteration."""
+        self.attempts = 0
+        self.max_attempts: int | None = None
+        self.action: object = NOTHING
+        """What a node or flow returned; the name of its class where that is neither text nor None."""
+        self.numbers: count[int] | None = None
+        """Numbers the items while a batch `_exec` hands them out, or the iterations of a batch flow."""
+        self.failed: tuple[LiveSpan, ...] = ()
+        """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
+        self.walk: Walk | None = None
+        self.pictures: Pictures | None = None
 
-    def picture(self, value: object, kept: tuple[object, Snapshot] | None) -> Snapshot:
-        """A picture of `value`: the `kept` one, where it was taken of this very object a moment ago."""
-        return kept[1] if kept is not None and kept[0] is value else self.capture.value(value)
-
-    def forget_values(self) -> None:
-        """Let go of the program's objects, and of the pictures of them: the step is over."""
-        self.shared = self.activation = self.store_before = self.latest = None
-        self.prep_out = self.exec_out = self.post_out = self.post_changes = None
+    def attributes(self) -> dict[str, Any]:
+        """What the span of this step says of it."""
+        said: dict[str, Any] = {}
+        if self.visit:
+            said["visit"] = self.visit
+        if self.attempts:
+            said["attempts"] = self.attempts
+            said["max_attempts"] = self.max_attempts or self.attempts
+        if self.action is not NOTHING:
+            said["action"] = self.action
+        return said
 
 
 class Walk:
@@ -109,9 +131,9 @@ class NodeKeys:
         waiting = [start]
         seen = {id(start)}
         for node in waiting:
-            kind = "flow" if anatomy.type_of(node).is_flow else "node"
+            kind = anatomy.kind_of(type(node))
             name = class_name(type(node))
-            graph.nodes.append(GraphNode(self.of(node), name, name, kind, self.path))
+            graph.nodes.append(GraphNode(self.of(node), name, name, kind.value, self.path))
             for action, target in _successors(node):
                 if id(target) not in seen and len(waiting) < MAX_GRAPH_NODES:
                     seen.add(id(target))
@@ -132,47 +154,45 @@ def _successors(node: object) -> list[tuple[str, object]]:
 
 
 class Activation:
-    """One running frame of machinery."""
+    """One running frame of machinery, together with the `_exec` that it calls directly, if it does."""
 
-    # Most frames never have these; a class attribute costs nothing until one does.
-    top: Step | None = None
-    """The step this frame opened and closes when it ends."""
-    before: Any = None
-    """What was current before `top` began."""
-    phase: LiveSpan | None = None
-    """The phase that a call of this frame began and that has not ended."""
-    phase_before: Any = NOTHING
-    """What was current before the first phase of this frame, `NOTHING` where it had none."""
-    call: Call | None = None
+    __slots__ = (
+        "attempt", "before", "call", "failed", "frame", "given", "handled", "inner", "is_top", "item",
+        "machinery", "opaque", "opaque_before", "parent", "phase", "step", "store_before", "thread",
+    )  # fmt: skip
+
+    # Set by whoever opens what they are about; nobody reads them before.
+    call: Call
     """The call that began `phase`."""
-    handled: BaseException | None = None
+    handled: BaseException | None
     """The exception being handled when `phase` began: not one that `phase` raised."""
-    given: Any = None
-    """What `_exec` was given: the input of its attempts."""
-    is_direct = False
-    """Whether PocketFlow's own `_run` called this `_exec`, so that nothing stands between their phases."""
-    store_before: Any = None
+    store_before: Snapshot
     """The store as it was before the phase, where that is a post."""
-    item: int | None = None
-    attempt = 0
-    failed: LiveSpan | None = None
-    """A failed attempt of which it is not known yet whether the program recovers from it."""
-    parent: Any = None
+    opaque_before: Any
+    parent: LiveSpan
     """Where the phase belongs whose code this frame runs."""
-    opaque: Any = None
-    """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
-    opaque_before: Any = None
 
-    def __init__(self, machinery: Machinery, frame: FrameType, step: Step) -> None:
+    def __init__(self, machinery: Machinery, frame: FrameType, step: Step, before: Current) -> None:
         self.machinery = machinery
         self.frame = frame
         self.step = step
+        self.before = before
+        """What was current when this frame began."""
         self.thread = get_ident()
-
-    @property
-    def runs_alone(self) -> bool:
-        """Whether this is PocketFlow's own `_run`, with no override around it."""
-        return self.top is not None and self.machinery.own
+        self.is_top = False
+        """Whether this frame opened `step`, and closes it when it ends."""
+        self.inner: FrameType | None = None
+        """The frame of PocketFlow's own `_exec`, while its own `_run`, which this frame runs, is in it."""
+        self.phase: LiveSpan | None = None
+        """The phase that a call of this frame began and that has not ended."""
+        self.attempt = 0
+        self.item: int | None = None
+        self.given: Any = None
+        """What `_exec` was given: the input of its attempts."""
+        self.failed: LiveSpan | None = None
+        """A failed attempt of which it is not known yet whether the program recovers from it."""
+        self.opaque: Step | None = None
+        """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
 
 
 def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:
@@ -191,7 +211,7 @@ def _path(span: LiveSpan | None) -> str:
     """The node keys of a flow and the flows it runs in, as "Outer/Inner"."""
     keys: list[str] = []
     while span is not None:
-        if span.kind is SpanKind.FLOW and span.node_key is not None:
-            keys.append(span.node_key)
+        if span.kind is SpanKind.FLOW and span.step is not None:
+            keys.append(span.step.key)
         span = span.parent
     return "/".join(reversed(keys))

@@ -99,7 +99,6 @@ class Run:
         span.status = Status.OK
         span.end = clock()
         self.live.open.pop(span.seq, None)
-        self.live.span_count += 1
         self.delivery.span_ended(span)
 
     def step(self, name: str = "Node", value: Any = None) -> LiveSpan:

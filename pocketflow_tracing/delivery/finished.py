@@ -39,7 +39,7 @@ def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
         live.end + trace.epoch_ns if live.end else None,
         live.status,
         policy.mask_text(live.status_message, "status_message"),
-        live.node_key if live.step is None else live.step.span.node_key,
+        None if live.step is None else live.step.key,
         generation=None if live.generation is None else _generation(live.generation, policy),
         seq=live.seq,
     )
@@ -49,10 +49,9 @@ def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
         span.output = _shown(span, "output", live.output, policy, texts)
     if live.changes is not None:
         span.changes = _shown(span, "changes", live.changes, policy)
-    if live.attributes:
-        span.attributes = {
-            name: _attribute(span, name, value, policy) for name, value in live.attributes.items()
-        }
+    span.attributes = {
+        name: _attribute(span, name, value, policy) for name, value in live.described().items()
+    }
     if live.failure is not None:
         span.error = policy.mask_error(live.failure.info())
     return span

@@ -12,9 +12,9 @@ from typing import Any
 from ..live import LiveSpan
 from .bell import Bell
 
-STARTED, SPAN, ENDED, FLUSH = range(4)
-Record = tuple[int, Any, int]
-"""What happened, to which trace or span, and how many bytes that keeps in memory."""
+STARTED, ENDED, FLUSH = range(3)
+Record = LiveSpan | tuple[int, Any]
+"""A span that ended; or what else happened, and to which trace."""
 
 SPAN_BYTES = 400
 ROOM_SECONDS = 0.001
@@ -58,16 +58,20 @@ class Queue:
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        size = size_of(span)
+        size = SPAN_BYTES
+        if span.input is not None or span.output is not None or span.changes is not None:
+            size = size_of(span)
         if self._bytes_in - self._bytes_out + size > self.alarm:
             size = self._squeeze(span, size)
             if not size:
                 trace.dropped_spans += 1
+                trace.span_count += 1
                 trace.complete = False
                 return
         # One step for CPython: it switches threads, and runs handlers, at calls and jumps only.
         self._bytes_in += size
-        self.records.append((SPAN, span, size))
+        span.size = size
+        self.records.append(span)
 
     def call_worker(self) -> None:
         """Have the worker come now."""
@@ -76,7 +80,7 @@ class Queue:
     # The worker's side.
 
     def taken(self, size: int) -> None:
-        """The worker is done with a record of `size` bytes."""
+        """The worker is done with a span of `size` bytes."""
         self._bytes_out += size
         if self._waiting:
             self._waiting = False

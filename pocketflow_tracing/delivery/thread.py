@@ -78,7 +78,7 @@ class Delivery(Queue):
         if self._thread is not None:
             self.alarm = self._calm
         self._register()
-        self.records.append((STARTED, trace, 0))
+        self.records.append((STARTED, trace))
         if self._thread is None or self._is_asleep:
             self.call_worker()
 
@@ -86,7 +86,7 @@ class Delivery(Queue):
         """The root and all spans of a trace ended."""
         if trace.pid != self.pid:
             return
-        self.records.append((ENDED, trace, 0))
+        self.records.append((ENDED, trace))
         if self._thread is None or self._is_asleep:
             self.call_worker()
 
@@ -96,7 +96,7 @@ class Delivery(Queue):
             return len(self.records)
         deadline = time.monotonic() + (FLUSH_SECONDS if timeout is None else timeout)
         ticket = Ticket(deadline)
-        self.records.append((FLUSH, ticket, 0))
+        self.records.append((FLUSH, ticket))
         self.call_worker()
         if not ticket.done.wait(deadline - time.monotonic()):
             return max(1, len(self.records))

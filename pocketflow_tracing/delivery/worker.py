@@ -12,7 +12,7 @@ from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace
 from ..sinks.base import Sink
 from .bell import Bell
-from .queue import ENDED, FLUSH, SPAN, STARTED, Queue
+from .queue import ENDED, FLUSH, STARTED, Queue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,6 @@ class Worker:
         self._poll = POLL_SECONDS[0]
         self._act: dict[int, Callable[[Any], None]] = {
             STARTED: self._trace_started,
-            SPAN: self._span_ended,
             ENDED: self._trace_ended,
             FLUSH: self._flushed,
         }
@@ -161,14 +160,18 @@ class Worker:
         while limit > 0:
             limit -= 1
             try:
-                what, subject, size = queue.records.popleft()
+                record = queue.records.popleft()
             except IndexError:
                 return True
             try:
-                self._act[what](subject)
+                if isinstance(record, LiveSpan):
+                    self._span_ended(record)
+                else:
+                    self._act[record[0]](record[1])
             except BaseException as failure:
                 tell_failure("the worker", failure)
-            queue.taken(size)
+            if isinstance(record, LiveSpan):
+                queue.taken(record.size)
             if time.monotonic() > until:
                 break
         return False
@@ -193,6 +196,7 @@ class Worker:
         self._save_within(SAVE_SECONDS)
 
     def _span_ended(self, live: LiveSpan) -> None:
+        live.trace.span_count += 1
         followed = self._traces.get(live.trace.id)
         if followed is None or not (followed.keeper or followed.sinks):
             return

@@ -23,11 +23,15 @@ class Listener(Protocol):
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item."""
 
-    def returned(self, piece: Machinery, frame: FrameType, value: object) -> None:
-        """`frame` ended by returning `value`."""
-
-    def raised(self, piece: Machinery, frame: FrameType, exception: BaseException | None) -> None:
-        """`frame` ended by an exception."""
+    def ended(
+        self,
+        piece: Machinery,
+        frame: FrameType,
+        value: object,
+        exception: BaseException | None,
+        failed: bool,
+    ) -> None:
+        """`frame` ended: it returned `value`, or `failed` by `exception`, None where none was seen."""
 
     def callee_returned(self, frame: FrameType, value: object) -> None:
         """What `frame` called returned."""

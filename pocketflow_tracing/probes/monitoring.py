@@ -125,7 +125,7 @@ class MonitoringProbe:
                 piece = machinery[id(code)]
                 call = piece.calls.get(offset)
                 if call is not None:
-                    entered = code_of(called) if call.kind is not None else None
+                    entered = None if call.kind is None else code_of(called)
                     listener.calling(piece, _getframe(1), call, entered, argument)
                 elif piece.own:
                     return disable
@@ -157,7 +157,7 @@ class MonitoringProbe:
 
         def on_return(code: CodeType, offset: int, value: object) -> object:
             try:
-                listener.returned(machinery[id(code)], _getframe(1), value)
+                listener.ended(machinery[id(code)], _getframe(1), value, None, False)
             except Exception as failure:
                 callback_failed(listener, failure)
             return None
@@ -166,7 +166,7 @@ class MonitoringProbe:
             piece = machinery.get(id(code))
             if piece is not None:
                 try:
-                    listener.raised(piece, _getframe(1), exception)
+                    listener.ended(piece, _getframe(1), None, exception, True)
                 except Exception as failure:
                     callback_failed(listener, failure)
             return None

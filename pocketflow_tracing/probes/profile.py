@@ -226,7 +226,7 @@ class ProfileProbe:
         self._inside.pop(id(frame), None)
         exception = self._seen.pop(id(frame), None)
         if stop == "returned":
-            self._listener.returned(piece, frame, value)
+            self._listener.ended(piece, frame, value, None, False)
             return
         outer = frame.f_back
         # PocketFlow's own code raises nothing that did not come up in it.
@@ -234,12 +234,12 @@ class ProfileProbe:
             late = Late(frame, partial(self._raised, piece, frame, exception))
             if self._traps.arm(outer, late):
                 return
-        self._listener.raised(piece, frame, exception)
+        self._listener.ended(piece, frame, None, exception, True)
 
     def _raised(
         self, piece: Machinery, frame: FrameType, known: BaseException | None, seen: BaseException | None
     ) -> None:
-        self._listener.raised(piece, frame, known if seen is None else seen)
+        self._listener.ended(piece, frame, None, known if seen is None else seen, True)
 
     def _callee_ended(self, outer: FrameType, frame: FrameType, value: Any, *, raised: bool) -> None:
         inside = self._inside.get(id(outer))

@@ -265,6 +265,50 @@ def test_a_whole_run_inside_except_is_not_blamed_for_the_exception() -> None:
     ]
 
 
+def test_an_attempt_that_raises_the_exception_being_handled_has_failed() -> None:
+    """It is the same object that the program handled already, raised anew."""
+
+    class Again(Node):
+        def exec(self, prep_res: Any) -> Any:
+            raise prep_res
+
+        def prep(self, shared: Any) -> Any:
+            return shared["error"]
+
+        def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+            return "caught"
+
+    def program(shared: Any) -> Any:
+        try:
+            raise ValueError("once")
+        except ValueError as error:
+            return Flow(start=Again()).run({"error": error})
+
+    assert outlines(compare(program)) == [
+        tree("""
+            flow Flow ok
+              node Again ok
+                prep ok
+                exec error ValueError attempt=1 recovered
+                fallback ok
+        """)
+    ]
+
+
+def test_a_node_whose_prep_cannot_even_be_read_has_failed() -> None:
+    """The error comes before PocketFlow calls anything."""
+
+    class Unreadable(Node):
+        @property
+        def prep(self) -> Any:
+            raise LookupError("no prep")
+
+    assert both(lambda: Flow(start=Unreadable())) == tree("""
+        flow Flow error LookupError
+          node Unreadable error LookupError
+    """)
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_stop_iteration_from_a_phase_is_an_error(phase: str) -> None:
     """It must not end some loop of PocketFlow's or ours."""
