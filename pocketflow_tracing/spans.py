@@ -238,6 +238,7 @@ class Spans:
             return None
         if not settings.store:
             config.store = None
+            config.langfuse_enabled = config.otlp = False
         name = next(
             (s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None
         ) or (named or name)

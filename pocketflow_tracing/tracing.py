@@ -183,7 +183,7 @@ class tracing(_Block):
     @property
     def traces(self) -> list[Trace]:
         """The last 100 traces that began in this scope and have ended, oldest first."""
-        delivery.flush()
+        delivery.flush(ships=False)
         held = {trace.id: trace for trace in self._memory.traces} if self._memory is not None else {}
         traces: list[Trace] = []
         for config, ended in groupby(list(self._recent), key=lambda one: one[1]):

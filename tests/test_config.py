@@ -32,6 +32,7 @@ BAD: dict[str, tuple[str, str]] = {
     "the path of a file": ("~no-such-user/x", "must be the path of a file, or off; it is '~no-such-user/x'"),
 }
 KEEPS_DATA_IN = {
+    "langfuse_enabled",
     "enabled",
     "debug",
     "trace_inputs",
@@ -74,6 +75,9 @@ def test_nothing_set_gives_the_documented_defaults(tmp_path: Path) -> None:
         "enabled": True,
         "environment": "default",
         "release": None,
+        "langfuse_enabled": True,
+        "langfuse_timeout": 10.0,
+        "otlp": False,
         "sample_rate": 1.0,
         "store": tmp_path / "data" / "pocketflow-tracing" / "traces.db",
         "max_value_bytes": 65536,

@@ -132,9 +132,9 @@ def test_a_trace_is_sent_on_from_where_it_was_confirmed(store: Store) -> None:
     (again,) = box.claim()
     assert (again.sent, again.spans) == (2, 5)
     assert box.page(again.trace, again.sent, 10) == before[2:]
-    assert box.left(by_this_process=True) == 3
+    assert box.left(own=True) == 3
     box.confirm([sent_wholly(again)], accepted=3)
-    assert (box.claim(), box.left(by_this_process=False)) == ([], 0)
+    assert (box.claim(), box.left()) == ([], 0)
 
 
 def test_what_failed_comes_last(store: Store) -> None:
@@ -188,7 +188,7 @@ def test_deleting_a_trace_deletes_what_waited(store: Store) -> None:
     (claim,) = box.claim()
     store.delete_all()
     assert (box.headers([claim]), box.page(claim.trace, 0, 9)) == ({}, [])
-    assert box.left(by_this_process=False) == 0
+    assert box.left() == 0
     for table in ("outbox", "exports", "spans"):
         assert (
             store._call(lambda found, table=table: found.execute(f"SELECT * FROM {table}").fetchall()) == []

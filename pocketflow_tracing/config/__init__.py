@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, tell_once
 from . import kinds
+from .debugging import show_debug_lines
 from .environment import EnvFile, Watch, lookup, nearest_file, read_file, working_directory
 from .kinds import Kind
 
@@ -143,6 +144,17 @@ class TracingConfig:
         doc="Where the program runs, such as staging.",
     )
     release: str | None = _setting(kinds.TEXT, None, "LANGFUSE_RELEASE", doc="Version of the traced program.")
+    langfuse_enabled: bool = _switch(
+        True, "LANGFUSE_TRACING_ENABLED", doc="Send traces to Langfuse, where there are keys for it."
+    )
+    langfuse_timeout: float = _setting(
+        kinds.SECONDS, 10.0, "LANGFUSE_TIMEOUT", doc="Seconds that Langfuse may take to answer."
+    )
+    otlp: bool = _switch(
+        False,
+        "POCKETFLOW_TRACING_OTLP",
+        doc="Send traces to the backend that the `OTEL_EXPORTER_OTLP_*` variables name.",
+    )
     sample_rate: float = _setting(
         kinds.SHARE,
         1.0,
@@ -304,6 +316,8 @@ def resolve(given: TracingConfig | None = None, **arguments: Any) -> TracingConf
     for name, value in arguments.items():
         if value is not None:
             setattr(config, name, value)
+    if config.debug:
+        show_debug_lines()
     return config
 
 

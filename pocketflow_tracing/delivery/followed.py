@@ -13,6 +13,9 @@ from .keeper import Keeper
 from .queue import drop_values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..store.addresses import Destination
     from ..store.rows import TraceRow
 
 LONG_NS = 200_000_000
@@ -26,10 +29,14 @@ class Followed:
     values go and the structure stays.
     """
 
-    def __init__(self, live: LiveTrace, keeper: Keeper | None) -> None:
+    def __init__(
+        self, live: LiveTrace, keeper: Keeper | None, destinations: Sequence[Destination] = ()
+    ) -> None:
         self.live = live
         self.sinks = live.sinks
         self.keeper = keeper
+        self.destinations = destinations
+        """Where the trace is to be sent, over the network."""
         self.touched = True
         """Whether the trace's own row has to be written with the next batch."""
         self._policy = Policy.of(live.config)
@@ -98,6 +105,9 @@ class Followed:
         if self.keeper is None:
             return
         self._begin_anew_elsewhere(self.keeper)
+        if self._row is None or trace is not None:
+            # Again with the end: somebody may have taken the trace for interrupted, and sent it so.
+            self._address(self.keeper)
         form = self._state()
         if trace is None and self._row is not None and form == self._form:
             row = self._row._replace(span_count=self.live.span_count, input=None, output=None)
@@ -127,6 +137,12 @@ class Followed:
                     self._written_open[seq] = state
                     self.keeper.batch.add(span_row(span))
                     self.touched = True
+
+    def _address(self, keeper: Keeper) -> None:
+        """Have the trace sent, unless only a part of it is in the memory that stands in for a file."""
+        if keeper.is_in_file or self._row is None:
+            row_id = trace_hex(self.live.id)
+            keeper.batch.addressed += [(row_id, destination) for destination in self.destinations]
 
     def _begin_anew_elsewhere(self, keeper: Keeper) -> None:
         """Forget what is written where the file is another one now, or memory took its place."""

@@ -15,10 +15,12 @@ from ..model import Trace
 if TYPE_CHECKING:
     from ..config import TracingConfig
     from ..store import Store
+    from ..store.addresses import Destination
     from ..store.rows import SpanRow, TraceRow
 
 MEMORY_BYTES = 32 * 1024 * 1024
 """What is kept in memory at most; then the oldest ended traces go."""
+MEMORY = Path(":memory:")
 PATIENCE_SECONDS = 0.5
 """How long the worker waits for other processes that write, before it goes on with memory."""
 RETRY_SECONDS = 30.0
@@ -34,6 +36,7 @@ class Batch:
     def __init__(self) -> None:
         self.traces: dict[str, TraceRow] = {}
         self.spans: list[SpanRow] = []
+        self.addressed: list[tuple[str, Destination]] = []
         self.bytes = 0
 
     def add(self, span: SpanRow) -> None:
@@ -53,7 +56,10 @@ def _find(id: str, *stores: Store | None) -> Trace | None:
 
 
 class Keeper:
-    """The store of one path. Nothing here raises: what the file does not take, memory does."""
+    """The store of one path. Nothing here raises: what the file does not take, memory does.
+
+    The path ":memory:" is for traces that only wait to be sent, where no store is wanted.
+    """
 
     locked_retry_seconds = 0.5
     """How long a file that another process keeps locked is left alone."""
@@ -65,9 +71,15 @@ class Keeper:
         self.batch = Batch()
         self.waiting = 0
         """How many spans are in memory and not in the file."""
+        self._is_file = path != MEMORY
         self._file = Store(
-            path, max_bytes=config.store_max_bytes, max_days=config.store_max_days, patience=PATIENCE_SECONDS
+            path,
+            max_bytes=config.store_max_bytes if self._is_file else MEMORY_BYTES,
+            max_days=config.store_max_days,
+            patience=PATIENCE_SECONDS,
         )
+        # A connection of its own: whoever sends never keeps the worker waiting for it.
+        self._outlet = Store(path, patience=PATIENCE_SECONDS) if self._is_file else self._file
         self._memory: Store | None = None
         self._locked = False
         self._diverted_at = 0.0
@@ -84,6 +96,11 @@ class Keeper:
     def is_in_file(self) -> bool:
         """Whether what is written now goes to a file, and not to the memory that stands in for it."""
         return self._memory is None
+
+    def outlets(self) -> list[Store]:
+        """The stores to send from."""
+        memory = self._memory
+        return [self._outlet] if memory is None else [self._outlet, memory]
 
     @property
     def is_locked_out(self) -> bool:
@@ -153,21 +170,24 @@ class Keeper:
 
     def rest(self) -> None:
         """Close the file; it opens again when needed."""
-        try:
-            self._file.close()
-        except StoreError as failure:
-            log.debug("cannot close: %s", failure)
+        if not self._is_file:
+            return
+        for store in (self._file, self._outlet):
+            try:
+                store.close()
+            except StoreError as failure:
+                log.debug("cannot close: %s", failure)
 
     def close(self) -> None:
         """Close the file and give up what could not be written: the process ends."""
         self.rest()
-        memory, self._memory = self._memory, None
+        memory, self._memory = self._memory if self._is_file else self._file, None
         if memory is not None:
             memory.close()
 
     def abandon(self) -> None:
         """Never touch the open file again: it is the parent's, before a fork."""
-        for store in (self._file, self._memory):
+        for store in (self._file, self._outlet, self._memory):
             if store is not None:
                 store.after_fork()
 
@@ -175,14 +195,14 @@ class Keeper:
         from ..store import StoreDamaged
 
         try:
-            self._file.save(batch.traces.values(), batch.spans)
+            self._file.save(batch.traces.values(), batch.spans, batch.addressed)
         except StoreDamaged as damage:
             aside = self._file.move_aside()
             if aside is not None:
                 tell_once(
                     f"damaged:{aside}", f"[TRACING] {damage}; it was moved to {aside} and a new one started"
                 )
-            self._file.save(batch.traces.values(), batch.spans)
+            self._file.save(batch.traces.values(), batch.spans, batch.addressed)
 
     def _divert(self, failure: StoreError) -> None:
         from ..store import Store
@@ -213,7 +233,7 @@ class Keeper:
         try:
             memory.limit(MEMORY_BYTES + MEMORY_BYTES // 4)
             memory.prune()
-            memory.save(batch.traces.values(), batch.spans)
+            memory.save(batch.traces.values(), batch.spans, batch.addressed)
             self.waiting += len(batch.spans)
             return Counter()
         except StoreError as failure:

@@ -16,6 +16,7 @@ from ..live import LiveTrace
 from ..model import Trace
 from .bell import Bell
 from .queue import ENDED, FLUSH, STARTED, Queue
+from .shipping import Shipper
 from .worker import POLL_SECONDS, Ticket, Worker
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ FORK_SINK_SECONDS = 0.1
 FORK_LOCK_SECONDS = 5.0
 """How long it waits for the worker to come out of the store, where it stays for a batch at most."""
 
+_of_parents: list[Shipper] = []
+
 
 class Delivery(Queue):
     """The one worker of this process, its thread started on first need.
@@ -53,7 +56,8 @@ class Delivery(Queue):
     def reset(self) -> None:
         """Begin anew, with nothing under way and no thread."""
         super().reset()
-        self._worker = Worker(self)
+        self.shipper = Shipper()
+        self._worker = Worker(self, self.shipper)
         self._thread: threading.Thread | None = None
         # Whoever takes the one token may start the thread, or work in its place. Taking is a single
         # step; a lock would block for ever whatever breaks in while its own thread holds it.
@@ -62,6 +66,7 @@ class Delivery(Queue):
         self._is_asleep = False
         self._holds_start = False
         self._holds_work = False
+        self._shipped = False
         self._leave = False
         self._finish_until: float | None = None
         self._finished = Bell()
@@ -78,6 +83,9 @@ class Delivery(Queue):
         if self._thread is not None:
             self.alarm = self._calm
         self._register()
+        if is_sent(trace.config):
+            # Now, since no thread can be started any more once the process ends.
+            self.shipper.begin(debug=trace.debug)
         self.records.append((STARTED, trace))
         if self._thread is None or self._is_asleep:
             self.call_worker()
@@ -90,8 +98,11 @@ class Delivery(Queue):
         if self._thread is None or self._is_asleep:
             self.call_worker()
 
-    def flush(self, timeout: float | None = None) -> int:
-        """Wait until all that was handed over is written and told; how many records still are not."""
+    def flush(self, timeout: float | None = None, *, ships: bool = True) -> int:
+        """Wait until all that was handed over is written and told; how many records still are not.
+
+        With `ships`, also until it has arrived where it is sent over the network.
+        """
         if threading.get_ident() == self.worker_thread:
             return len(self.records)
         deadline = time.monotonic() + (FLUSH_SECONDS if timeout is None else timeout)
@@ -100,7 +111,7 @@ class Delivery(Queue):
         self.call_worker()
         if not ticket.done.wait(deadline - time.monotonic()):
             return max(1, len(self.records))
-        return ticket.left
+        return ticket.left + (self.shipper.flush(deadline) if ships else 0)
 
     def is_kept(self, config: TracingConfig) -> bool:
         """Whether what ended is in the store that `config` names; it is written first. For sinks."""
@@ -252,6 +263,7 @@ class Delivery(Queue):
             return
         began = time.monotonic()
         self._leave = True
+        self._shipped = self.shipper.rest()
         while not self._holds_start:
             waited = time.monotonic() - began
             if waited > FORK_SECONDS or (waited > FORK_SINK_SECONDS and self._worker.is_telling):
@@ -275,6 +287,9 @@ class Delivery(Queue):
             self._holds_work = self._worker.lock.acquire(timeout=FORK_LOCK_SECONDS)
 
     def _after_fork_in_parent(self) -> None:
+        if self._shipped:
+            self._shipped = False
+            self.shipper.go_on()
         if self._holds_work:
             self._holds_work = False
             self._worker.lock.release()
@@ -287,7 +302,14 @@ class Delivery(Queue):
 
     def _after_fork_in_child(self) -> None:
         self._worker.abandon()
+        _of_parents.append(self.shipper)  # its connections are not ours to close
         self.reset()
+
+
+def is_sent(config: TracingConfig) -> bool:
+    """Whether a run with these settings is sent over the network."""
+    keys = config.langfuse_public_key and config.langfuse_secret_key and config.langfuse_enabled
+    return bool(keys or config.otlp)
 
 
 def _wait_for_end(thread: threading.Thread) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .followed import Followed
     from .keeper import Keeper
+    from .shipping import Shipper
 
 SAVE_SECONDS = 0.3
 """The longest that anything waits to be written: all that a killed process loses."""
@@ -59,11 +60,14 @@ class Worker:
     wait for a sink (the end of the process) can do the writing itself.
     """
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, shipper: Shipper) -> None:
         self.lock = threading.Lock()
         self.is_telling = False
         """Whether a sink is being told something, which may take as long as it likes."""
         self._queue = queue
+        self._shipper = shipper
+        self._has_sendable = False
+        """Whether a trace ended that is to be sent, and is not written yet."""
         self._traces: dict[int, Followed] = {}
         self._keepers: dict[Path, Keeper] = {}
         self._notes: deque[tuple[Callable[[Any], object], Any, str]] = deque()
@@ -122,6 +126,7 @@ class Worker:
             self._notes.append((_call, sink.close, _name(sink)))
         self._closable.clear()
         self._tell(deadline)
+        self._shipper.finish(deadline)
         with self.lock:
             for keeper in self._keepers.values():
                 if time.monotonic() < deadline - 2 * PRUNE_SECONDS:
@@ -178,16 +183,21 @@ class Worker:
 
     def _trace_started(self, live: LiveTrace) -> None:
         # Late, and mostly on our own thread: a program pays for rendering and masking when it traces.
+        from ..sinks.network import configured
         from .followed import Followed
-        from .keeper import Keeper
+        from .keeper import MEMORY, Keeper
 
         config = live.config
+        network = configured(config)
+        path = config.store or (MEMORY if network else None)
         keeper = None
-        if config.store is not None:
-            keeper = self._keepers.get(config.store)
+        if path is not None:
+            keeper = self._keepers.get(path)
             if keeper is None:
-                keeper = self._keepers[config.store] = Keeper(config.store, config)
-        followed = self._traces[live.id] = Followed(live, keeper)
+                keeper = self._keepers[path] = Keeper(path, config)
+        if keeper is not None and network:
+            self._shipper.add(keeper, network, debug=live.debug)
+        followed = self._traces[live.id] = Followed(live, keeper, [sink.destination for sink in network])
         for sink in live.sinks:
             if _holds_something(sink):
                 self._remember(sink)
@@ -218,6 +228,7 @@ class Worker:
             return
         trace = followed.header()
         followed.add_header(trace)
+        self._has_sendable = self._has_sendable or bool(followed.destinations)
         self._note_all(followed, "trace_ended", trace)
         self._save_within(GATHER_SECONDS)
 
@@ -251,6 +262,9 @@ class Worker:
                 keeper.retry(now=True)
             if keeper.is_locked_out:
                 self._save_within(keeper.locked_retry_seconds)
+        if self._has_sendable:
+            self._has_sendable = False
+            self._shipper.wake(calm=not self._traces)
 
     def _pause(self, busy: bool) -> float | None:
         """How long there is nothing to do."""

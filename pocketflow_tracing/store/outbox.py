@@ -57,9 +57,7 @@ SELECT coalesce(sum(max(1, t.span_count - o.sent)), 0)
 FROM outbox o JOIN traces t ON t.number = o.trace
 WHERE o.destination = ? AND t.end_ns IS NOT NULL
 """
-_BY_THIS_PROCESS = (
-    "AND t.writer = (SELECT number FROM writers WHERE host = ? AND boot = ? AND pid = ? AND started = ?)"
-)
+_THIS_PROCESS = "(SELECT number FROM writers WHERE host = ? AND boot = ? AND pid = ? AND started = ?)"
 _COUNT = "UPDATE destinations SET sent_spans = sent_spans + ?, rejected_spans = rejected_spans + ?"
 
 
@@ -279,8 +277,11 @@ class Outbox:
                     (failure, time.time_ns(), number),
                 )
 
-    def left(self, *, by_this_process: bool) -> int:
-        """How many spans of traces that ended wait to be sent."""
+    def left(self, *, own: bool = False, reachable: bool = False) -> int:
+        """How many spans of traces that ended wait to be sent.
+
+        With `own`, of traces of this process; with `reachable`, of those that nobody else is sending.
+        """
         with self.store.reading() as connection:
             if connection is None:
                 return 0
@@ -290,9 +291,15 @@ class Outbox:
             ).fetchone()
             if found is None:
                 return 0
-            query = f"{_LEFT} {_BY_THIS_PROCESS if by_this_process else ''}"
-            identity = Writer.this_process() if by_this_process else ()
-            return int(connection.execute(query, (found[0], *identity)).fetchone()[0])
+            identity = Writer.this_process()
+            conditions, arguments = "", [found[0]]
+            if own:
+                conditions += f"AND t.writer = {_THIS_PROCESS}"
+                arguments += identity
+            if reachable:
+                conditions += f"AND (o.lease_ns <= ? OR o.leased_by = {_THIS_PROCESS})"
+                arguments += [time.time_ns(), *identity]
+            return int(connection.execute(f"{_LEFT} {conditions}", arguments).fetchone()[0])
 
 
 def _free_leases_of_the_gone(connection: sqlite3.Connection, now_ns: int) -> None:

@@ -1,0 +1,203 @@
+"""Brings to one destination what waits for it, and knows when it is no use to try."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ...errors import log, tell_once
+from ...live import new_id
+from .batches import BATCH_SPANS, Batch, batches
+from .pace import Pace
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from ...sinks.network import NetworkSink
+    from ...sinks.otlp.encoding import Request
+    from ...sinks.otlp.sending import Answer, Sender
+    from ...store.outbox import Claim, Outbox
+
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 60.0
+REFUSED_WAIT_SECONDS = 600.0
+RENEW_SECONDS = 10.0
+MOST_URLS = 100
+
+
+class Courier:
+    """Sends what outboxes hold for `sink`, over one client that it makes when there is something to send."""
+
+    def __init__(self, sink: NetworkSink) -> None:
+        self.sink = sink
+        self.debug = False
+        self.wants_urls = False
+        """Whether somebody wants to know where the traces can be looked at."""
+        self.failures = 0
+        """How often sending failed since it last went well."""
+        self.attempts_failed = 0
+        """How often sending failed at all."""
+        self.is_refused = False
+        """Whether the destination takes nothing as things are set up."""
+        self.not_before = 0.0
+        """When it is time to try again (monotonic)."""
+        self._asked_until = 0.0
+        self.is_sending = False
+        self.sent_traces = self.sent_spans = self.rejected_spans = 0
+        self.reason = ""
+        """Why it failed last."""
+        self.urls: dict[str, str] = {}
+        """Where the traces that were sent last can be looked at, by id."""
+        self._sender: Sender | None = None
+        self._request: Request | None = None
+        self._most_spans = BATCH_SPANS
+        self._pace = Pace()
+        self._renewed_at = 0.0
+
+    def ship(
+        self,
+        outbox: Outbox,
+        goes_on: Callable[[], bool],
+        *,
+        only: Sequence[str] | None = None,
+        thorough: bool = False,
+    ) -> bool:
+        """Send what waits until nothing is left, something fails, or it shall not go on; whether it failed.
+
+        Raises StoreError where the outbox cannot be read or written.
+        """
+        while goes_on():
+            claims = outbox.claim(only=only, thorough=thorough)
+            if not claims:
+                return True
+            thorough = False
+            if not self._ship_claims(outbox, claims, goes_on):
+                return False
+        return True
+
+    def _ship_claims(self, outbox: Outbox, claims: list[Claim], goes_on: Callable[[], bool]) -> bool:
+        """Send what `claims` hold; whether nothing failed. What is not sent is given back."""
+        left = {claim.trace: claim for claim in claims}
+        failure: str | None = None
+        tried: list[Claim] = []
+        self._renewed_at = time.monotonic()
+        try:
+            for batch in batches(outbox, claims, self.sink, self._pace, lambda: self._most_spans):
+                tried = batch.claims
+                failure = self._send(outbox, batch, list(left.values()))
+                if failure is not None:
+                    break
+                for claim in tried:
+                    if claim.sent >= claim.spans:
+                        del left[claim.trace]
+                if not goes_on():
+                    break
+        finally:
+            behind = {claim.trace for claim in tried} if failure is not None else set()
+            outbox.release([claim for trace, claim in left.items() if trace in behind], failure)
+            outbox.release([claim for trace, claim in left.items() if trace not in behind])
+        return failure is None
+
+    def _send(self, outbox: Outbox, batch: Batch, held: list[Claim]) -> str | None:
+        """Send one batch; None where it is settled, else why not."""
+        if not batch.spans:
+            outbox.confirm(batch.claims, 0, batch.unencodable)
+            return None
+        from ...sinks.otlp.sending import Verdict
+        from ...sinks.otlp.splitting import deliver
+
+        def send(spans: Sequence[Span]) -> Answer:
+            if time.monotonic() > self._renewed_at + RENEW_SECONDS:
+                outbox.renew(held)
+                self._renewed_at = time.monotonic()
+            return self._post(spans)
+
+        outcome = deliver(batch.spans, send)
+        if outcome.largest is not None:
+            self._most_spans = max(1, outcome.largest)
+        if outcome.answer.verdict is not Verdict.ACCEPTED:
+            self._failed(outcome.answer, refused=outcome.answer.verdict is Verdict.REFUSED)
+            return self.reason
+        rejected = outcome.rejected + batch.unencodable
+        outbox.confirm(batch.claims, outcome.accepted, rejected)
+        self._succeeded(batch, outcome.accepted, rejected)
+        return None
+
+    def _post(self, spans: Sequence[Span]) -> Answer:
+        from ...sinks.otlp.encoding import Request
+        from ...sinks.otlp.sending import Sender
+
+        if self._sender is None:
+            self._sender = Sender(self.sink.endpoint)
+        if self._request is None:
+            self._request = Request(self.sink.scope, self.sink.resource())
+        body = self._request.body(spans, compresses=self.sink.endpoint.compresses, pace=self._pace)
+        self.is_sending = True
+        try:
+            return self._sender.send(body)
+        finally:
+            self.is_sending = False
+
+    # How it went.
+
+    def _succeeded(self, batch: Batch, accepted: int, rejected: int) -> None:
+        self.failures, self.is_refused, self.not_before = 0, False, 0.0
+        self.sent_spans += accepted
+        self.rejected_spans += rejected
+        if rejected:
+            tell_once(
+                f"rejected:{self.sink.destination}",
+                f"[TRACING] {self.sink.name} did not take {rejected} of {len(batch.spans)} spans; "
+                "the others arrived",
+            )
+        for claim in batch.claims:
+            if claim.sent >= claim.spans:
+                self.sent_traces += 1
+                self._arrived(batch.traces[claim.trace].id, batch.traces[claim.trace].trace_id)
+
+    def _arrived(self, id: str, trace_id: str) -> None:
+        if self.debug:
+            log.debug("[TRACING] Trace flushed to %s", self.sink.name)
+        if not (self.wants_urls or self.debug) or self._sender is None:
+            return
+        url = self.sink.trace_url(self._sender.client, trace_id)
+        if url is None:
+            return
+        self.urls[id] = url
+        if len(self.urls) > MOST_URLS:
+            del self.urls[next(iter(self.urls))]
+        if self.debug:
+            log.debug("[TRACING] Trace URL: %s", url)
+
+    def _failed(self, answer: Answer, *, refused: bool) -> None:
+        self.reason = answer.reason
+        self.failures += 1
+        self.attempts_failed += 1
+        self.is_refused = refused
+        wait = min(FIRST_WAIT_SECONDS * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_SECONDS)
+        if refused:
+            wait = REFUSED_WAIT_SECONDS
+        # Many processes that failed together shall not come back together.
+        wait *= 0.75 + new_id(16) / 2**17
+        now = time.monotonic()
+        self._asked_until = now + (answer.wait_seconds or 0.0)
+        self.not_before = max(now + wait, self._asked_until)
+        what = "refuses what is sent" if refused else "does not take traces now"
+        then = "set that right, then: pocketflow-tracing push" if refused else "it is sent later"
+        tell_once(
+            f"shipping:{self.sink.destination}:{refused}",
+            f"[TRACING] {self.sink.name} at {self.sink.destination.host} {what} ({self.reason}); "
+            f"everything is kept, and {then}",
+        )
+
+    def hurry(self) -> None:
+        """Try again now, unless that is of no use, or the server asked for patience."""
+        if not self.is_refused:
+            self.not_before = self._asked_until
+
+    def close(self) -> None:
+        """Close the connections."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()

@@ -1,0 +1,206 @@
+"""How a span becomes an observation: which attribute holds what, which types, levels and metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+
+from ...model import JSON, SpanKind, Status, Trace
+from ..otlp.encoding import CLIENT, ERROR, INTERNAL, Attributes, clip, compact, encodable
+
+if TYPE_CHECKING:
+    from ...store.outbox import ExportRow
+    from ..network import Lookup
+
+MAX_ID = 200
+"""What Langfuse takes of a user's and a session's id."""
+MAX_ENTRIES = 30
+"""How many entries of one source become metadata: a span may have 128 attributes in all."""
+MAX_TEXT = 1_000
+"""Metadata is for filtering; what is longer is cut."""
+TYPES = frozenset(
+    ("agent", "tool", "chain", "retriever", "evaluator", "guardrail", "embedding", "generation", "span")
+)
+
+_PHASES = frozenset(kind.value for kind in (SpanKind.PREP, SpanKind.EXEC, SpanKind.FALLBACK, SpanKind.POST))
+_OK, _ERROR, _CANCELLED = Status.OK.value, Status.ERROR.value, Status.CANCELLED.value
+_OBSERVATION = "langfuse.observation."
+_METADATA = "langfuse.observation.metadata."
+
+
+class Observations:
+    """Makes the observations of one trace."""
+
+    def __init__(self, trace: Trace, lookup: Lookup) -> None:
+        self._trace = trace
+        self._lookup = lookup
+        self._trace_id = bytes.fromhex(trace.trace_id)
+        fields = {
+            "langfuse.trace.name": trace.name,
+            "user.id": (trace.user_id or "")[:MAX_ID],
+            "session.id": (trace.session_id or "")[:MAX_ID],
+            "langfuse.environment": trace.environment,
+            "langfuse.release": trace.release,
+        }
+        self._common = [(key, encodable(value)) for key, value in fields.items() if value]
+
+    def span(self, row: ExportRow) -> WireSpan:
+        """The observation of one span."""
+        body = json.loads(row.body)
+        kind = row.kind
+        span = WireSpan(
+            trace_id=self._trace_id,
+            span_id=bytes.fromhex(row.span_id),
+            name=row.name,
+            kind=CLIENT if kind == "generation" else INTERNAL,
+            start_time_unix_nano=row.export_start_ns,
+            end_time_unix_nano=row.export_end_ns,
+        )
+        put = Attributes(span.attributes)
+        for key, value in self._common:
+            put.text(key, value)
+        if self._trace.tags:
+            put.texts("langfuse.trace.tags", self._trace.tags)
+        put.text("langfuse.observation.type", _type_of(kind, body))
+        if row.input is not None:
+            put.text("langfuse.observation.input", row.input)
+        output = row.output if row.output is not None else self._error_output(row, body)
+        if output is not None:
+            put.text("langfuse.observation.output", output)
+        self._put_level(span, put, row, body)
+        for key, entry in _metadata(row, body):
+            put.put(_METADATA + key, entry)
+        if body.get("generation") is not None:
+            self._put_generation(put, body)
+        parent_id = row.parent_id or self._trace.parent_span_id
+        if parent_id is not None:
+            span.parent_span_id = bytes.fromhex(parent_id)
+        if row.parent_id is None:
+            self._put_trace(put)
+        return span
+
+    def _put_level(self, span: WireSpan, put: Attributes, row: ExportRow, body: dict[str, JSON]) -> None:
+        level, message = _level(row, body)
+        if message:
+            put.text("langfuse.observation.status_message", message)
+        if level is not None:
+            put.text("langfuse.observation.level", level)
+        if level == "ERROR":
+            span.status.code = ERROR
+            span.status.message = encodable(message)
+
+    def _error_output(self, row: ExportRow, body: dict[str, JSON]) -> str | None:
+        """What failed, in place of an output; at the top with the stack trace from where it was raised."""
+        error = body.get("error")
+        if error is None:
+            return None
+        shown = {name: value for name, value in error.items() if value}
+        if (raised_in := shown.pop("raised_in", None)) and (found := self._lookup(raised_in)) is not None:
+            shown["raised_in"] = found[0]
+            if row.parent_id is None:
+                stacktrace = (found[1].get("error") or {}).get("stacktrace")
+                shown.update({"stacktrace": stacktrace} if stacktrace else {})
+        return compact({"error": shown})
+
+    def _put_generation(self, put: Attributes, body: dict[str, JSON]) -> None:
+        generation = body["generation"]
+        put.put(_OBSERVATION + "model.name", generation.get("model"))
+        for key, name in (
+            ("parameters", "model.parameters"),
+            ("usage", "usage_details"),
+            ("cost", "cost_details"),
+        ):
+            if generation.get(key):
+                put.text(_OBSERVATION + name, compact(generation[key]))
+        attributes = body.get("attributes", {})
+        put.put(_OBSERVATION + "completion_start_time", attributes.get("completion_start_time"))
+
+    def _put_trace(self, put: Attributes) -> None:
+        """What stands on the root alone."""
+        trace = self._trace
+        known = {"project": trace.project, "variant": trace.variant}
+        if trace.dropped_spans:
+            known["dropped_spans"] = str(trace.dropped_spans)
+        if not trace.complete:
+            known["complete"] = "false"
+        for key, value in [*known.items(), *list(trace.metadata.items())[:MAX_ENTRIES]]:
+            put.put(f"langfuse.trace.metadata.{key}", value)
+        if trace.parent_span_id is not None:
+            # It joined a trace of somebody else's: without these, nothing fills the trace's own row.
+            put.put("langfuse.internal.as_root", True)
+            put.put("langfuse.internal.is_app_root", True)
+
+
+def _type_of(kind: str, body: dict[str, JSON]) -> str:
+    declared = body.get("attributes", {}).get("type")
+    if declared in TYPES:
+        return str(declared)
+    if kind == "flow":
+        return "chain"
+    return "generation" if kind == "generation" else "span"
+
+
+def _level(row: ExportRow, body: dict[str, JSON]) -> tuple[str | None, str]:
+    """Level and status message; None for an ordinary span."""
+    attributes = body.get("attributes", {})
+    message = body.get("status_message", "")
+    if row.status == _OK:
+        warnings = attributes.get("warnings")
+        return ("WARNING", str(warnings[0])) if isinstance(warnings, list) and warnings else (None, message)
+    if row.status == _ERROR:
+        return ("WARNING" if attributes.get("recovered") else "ERROR"), message
+    if row.status == _CANCELLED:
+        return "WARNING", message or "cancelled"
+    if row.end_ns is None:
+        return "ERROR", "interrupted: the end of this step was not seen"
+    return None, message
+
+
+def _metadata(row: ExportRow, body: dict[str, JSON]) -> Iterator[tuple[str, JSON]]:
+    """Flat and short, so that it can be filtered by."""
+    attributes: dict[str, JSON] = body.get("attributes", {})
+    node_key = body.get("node_key")
+    if node_key is not None:
+        yield "node", node_key
+    if row.kind in _PHASES:
+        yield "phase", row.kind
+    if row.flow_path:
+        yield "flow_path", row.flow_path
+    if row.step is not None:
+        # Of nodes alone: the graph is drawn from these two, and shows just what has them.
+        yield "langgraph_node", node_key or row.name
+        yield "langgraph_step", row.step
+    for key, value in list(attributes.items())[:MAX_ENTRIES]:
+        if key == "params" and isinstance(value, dict):
+            for name, parameter in list(value.items())[:MAX_ENTRIES]:
+                yield f"params.{name}", _short(parameter)
+        elif key != "type":
+            yield key, _short(value)
+    if row.changes is not None and (changes := _changes(json.loads(row.changes))):
+        yield "changes", changes
+    for key in ("redacted", "truncated"):
+        if body.get(key):
+            yield key, _short(", ".join(body[key]))
+    if row.export_start_ns != row.start_ns:
+        yield "start_ns", row.start_ns
+
+
+def _short(value: JSON) -> JSON:
+    if isinstance(value, (dict, list)):
+        value = compact(value)
+    return clip(value, MAX_TEXT) if isinstance(value, str) else value
+
+
+def _changes(changes: JSON) -> str:
+    """The names of the keys that were added, changed and removed: `+category ~steps -draft`."""
+    if not isinstance(changes, dict):
+        return ""
+    names = [
+        f"{sign}{key}"
+        for sign, kind in (("+", "added"), ("~", "changed"), ("-", "removed"))
+        for key in changes.get(kind) or ()
+    ]
+    return str(_short(" ".join(names)))

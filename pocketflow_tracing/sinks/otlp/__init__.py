@@ -1,0 +1,1 @@
+"""OTLP over HTTP: what any OpenTelemetry backend takes, Langfuse among them."""

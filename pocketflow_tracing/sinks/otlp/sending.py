@@ -1,0 +1,168 @@
+"""One request over HTTP, and what its answer means."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..network import Endpoint
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS = 5.0
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_WAIT_SECONDS = 600.0
+"""A server that asks for more patience than this is asked again after it."""
+
+
+class Verdict(Enum):
+    """What becomes of the spans of a request."""
+
+    ACCEPTED = "accepted"
+    MALFORMED = "malformed"
+    """Something in the request is wrong: the rest of it may be fine."""
+    TOO_LARGE = "too large"
+    REFUSED = "refused"
+    """As things are set up, nothing will be accepted; trying again at once is of no use."""
+    LATER = "later"
+
+
+class Answer(NamedTuple):
+    """What came of a request, with a reason for people."""
+
+    verdict: Verdict
+    reason: str = ""
+    wait_seconds: float | None = None
+    """How long the server asks to be left alone."""
+    rejected: int = 0
+    """How many spans of an accepted request the server says it dropped."""
+
+
+class Sender:
+    """Sends requests to one endpoint over connections that are kept.
+
+    Proxies and certificates are found as httpx finds them: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, ….
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        import httpx
+
+        self._endpoint = endpoint
+        self._httpx = httpx
+        self._headers = {
+            **dict(endpoint.headers),
+            "Content-Type": "application/x-protobuf",
+            **({"Content-Encoding": "gzip"} if endpoint.compresses else {}),
+        }
+        seconds = endpoint.timeout_seconds
+        self.client = httpx.Client(
+            verify=_verification(endpoint),
+            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
+            limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+        )
+
+    def send(self, body: bytes) -> Answer:
+        """Post `body`; whatever goes wrong is an answer, too."""
+        try:
+            with self._answered(body) as answered:
+                return answer_of(answered, self._read(answered))
+        except self._httpx.TimeoutException:
+            return Answer(Verdict.LATER, f"no answer within {self._endpoint.timeout_seconds:g} s")
+        except (self._httpx.HTTPError, self._httpx.InvalidURL, OSError) as failure:
+            return Answer(Verdict.LATER, cause_of(failure))
+
+    @contextmanager
+    def _answered(self, body: bytes) -> Iterator[httpx.Response]:
+        with self.client.stream("POST", self._endpoint.url, content=body, headers=self._headers) as answered:
+            yield answered
+
+    def _read(self, answered: httpx.Response) -> bytes:
+        """The beginning of the answer; one that trickles in is not waited for for ever."""
+        until = time.monotonic() + self._endpoint.timeout_seconds
+        content = b""
+        for chunk in answered.iter_bytes():
+            content += chunk
+            if len(content) > MAX_ANSWER_BYTES:
+                break
+            if time.monotonic() > until:
+                raise self._httpx.ReadTimeout("the answer takes too long")
+        return content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+
+def _verification(endpoint: Endpoint) -> ssl.SSLContext | bool:
+    if endpoint.certificate is not None:
+        return ssl.create_default_context(cafile=endpoint.certificate)
+    # Loading the authorities takes milliseconds that plain HTTP has no use for.
+    return endpoint.url.startswith("https:")
+
+
+def answer_of(answered: httpx.Response, content: bytes) -> Answer:
+    """What the server's answer means."""
+    status = answered.status_code
+    reason = f"HTTP {status}"
+    if status in (200, 201, 202, 204, 207):
+        if "text/html" in answered.headers.get("content-type", ""):
+            # A login page or a captive portal says 200 to everything.
+            return Answer(Verdict.LATER, f"{reason} with a web page: something in between answers")
+        return _accepted(answered, content)
+    if status in (400, 422):
+        return Answer(Verdict.MALFORMED, f"{reason}: {_told(content)}")
+    if status == 413:
+        return Answer(Verdict.TOO_LARGE, reason)
+    if status in (401, 403):
+        return Answer(Verdict.REFUSED, f"{reason}: the keys are not accepted")
+    if status in (408, 425, 429) or status >= 500:
+        return Answer(Verdict.LATER, reason, wait_seconds(answered.headers.get("retry-after")))
+    if status in (404, 405):
+        return Answer(Verdict.REFUSED, f"{reason}: the server does not take OTLP there; it may be too old")
+    return Answer(Verdict.REFUSED, f"{reason}: {_told(content)}")
+
+
+def _accepted(answered: httpx.Response, content: bytes) -> Answer:
+    if not content or "protobuf" not in answered.headers.get("content-type", ""):
+        return Answer(Verdict.ACCEPTED)
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+    try:
+        partial = ExportTraceServiceResponse.FromString(content).partial_success
+    except DecodeError:
+        return Answer(Verdict.ACCEPTED)
+    return Answer(Verdict.ACCEPTED, partial.error_message, rejected=partial.rejected_spans)
+
+
+def _told(content: bytes) -> str:
+    text = " ".join(content[:400].decode("utf-8", "replace").split())
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200] or "no reason given"
+
+
+def wait_seconds(header: str | None) -> float | None:
+    """How long a Retry-After header asks to wait, in seconds or until a date; None for none."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+
+
+def cause_of(failure: BaseException) -> str:
+    """Why a connection failed, in the words of whoever knew first."""
+    cause: BaseException = failure
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return f"{type(failure).__name__}: {str(cause) or str(failure) or type(cause).__name__}"

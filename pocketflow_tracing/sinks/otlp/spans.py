@@ -1,0 +1,105 @@
+"""Spans as any OpenTelemetry backend reads them, model calls by the GenAI semantic conventions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+
+from ...model import JSON, Status, Trace
+from .encoding import CLIENT, ERROR, INTERNAL, Attributes, compact, encodable
+
+if TYPE_CHECKING:
+    from ...store.outbox import ExportRow
+    from ..network import Lookup
+
+MAX_ENTRIES = 60
+_REQUEST = frozenset(
+    ("temperature", "top_p", "top_k", "max_tokens", "seed", "frequency_penalty", "presence_penalty")
+)
+_USAGE = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read_input_tokens": "cache_read.input_tokens",
+    "cache_creation_input_tokens": "cache_creation.input_tokens",
+}
+
+
+class PlainSpans:
+    """Makes the spans of one trace."""
+
+    def __init__(self, trace: Trace, lookup: Lookup) -> None:
+        self._trace = trace
+        self._trace_id = bytes.fromhex(trace.trace_id)
+
+    def span(self, row: ExportRow) -> WireSpan:
+        """The span, with its true times."""
+        body = json.loads(row.body)
+        span = WireSpan(
+            trace_id=self._trace_id,
+            span_id=bytes.fromhex(row.span_id),
+            name=row.name,
+            kind=CLIENT if row.kind == "generation" else INTERNAL,
+            start_time_unix_nano=row.start_ns,
+            end_time_unix_nano=row.export_end_ns if row.end_ns is None else row.end_ns,
+        )
+        parent_id = row.parent_id or self._trace.parent_span_id
+        if parent_id is not None:
+            span.parent_span_id = bytes.fromhex(parent_id)
+        put = Attributes(span.attributes)
+        self._put_trace(put)
+        _put_span(put, row, body)
+        if body.get("generation") is not None:
+            _put_generation(put, body["generation"])
+        if row.status == Status.ERROR.value:
+            _put_error(span, row, body)
+        return span
+
+    def _put_trace(self, put: Attributes) -> None:
+        trace = self._trace
+        put.text("pocketflow.trace.name", trace.name)
+        put.put("user.id", trace.user_id)
+        put.put("session.id", trace.session_id)
+        put.put("deployment.environment.name", trace.environment)
+        put.put("service.version", trace.release)
+        if trace.tags:
+            put.texts("pocketflow.trace.tags", trace.tags)
+
+
+def _put_span(put: Attributes, row: ExportRow, body: dict[str, JSON]) -> None:
+    put.text("pocketflow.kind", row.kind)
+    put.put("pocketflow.node", body.get("node_key"))
+    put.put("pocketflow.flow_path", row.flow_path or None)
+    put.put("pocketflow.step", row.step)
+    put.put("pocketflow.input", row.input)
+    put.put("pocketflow.output", row.output)
+    put.put("pocketflow.changes", row.changes)
+    for name, value in list(body.get("attributes", {}).items())[:MAX_ENTRIES]:
+        put.put(f"pocketflow.{name}", value)
+
+
+def _put_generation(put: Attributes, generation: dict[str, JSON]) -> None:
+    put.text("gen_ai.operation.name", "chat")
+    put.put("gen_ai.request.model", generation.get("model"))
+    for name, value in list((generation.get("parameters") or {}).items())[:MAX_ENTRIES]:
+        prefix = "gen_ai.request." if name in _REQUEST else "pocketflow.parameters."
+        put.put(prefix + name, value)
+    for name, count in (generation.get("usage") or {}).items():
+        put.put(f"gen_ai.usage.{_USAGE.get(name, name)}", count)
+    if generation.get("cost"):
+        put.text("pocketflow.cost", compact(generation["cost"]))
+
+
+def _put_error(span: WireSpan, row: ExportRow, body: dict[str, JSON]) -> None:
+    error = body.get("error") or {}
+    if not body.get("attributes", {}).get("recovered"):
+        span.status.code = ERROR
+        span.status.message = encodable(body.get("status_message", ""))
+    event = span.events.add()
+    event.name = "exception"
+    event.time_unix_nano = span.end_time_unix_nano
+    put = Attributes(event.attributes)
+    put.put("exception.type", error.get("type"))
+    put.put("exception.message", error.get("message"))
+    put.put("exception.stacktrace", error.get("stacktrace") or None)

@@ -1,0 +1,304 @@
+"""A strict server on loopback that takes traces as Langfuse does, and can misbehave in many ways."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import socket
+import struct
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+TRACES_PATH = "/api/public/otel/v1/traces"
+KEYS = {"pk-lf-one": ("sk-lf-one", "project-1"), "pk-lf-two": ("sk-lf-two", "project-2")}
+Row = tuple[str, str, str, int]
+"""How Langfuse keys what it gets: project, trace, span and start. Another start makes another row."""
+
+
+@dataclass
+class Received:
+    """One request for traces."""
+
+    status: int
+    spans: int
+    size: int
+    headers: dict[str, str]
+
+
+def decoded(value: Any) -> Any:
+    """An attribute's value as Python has it."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [decoded(item) for item in value.array_value.values]
+    return None if kind is None else getattr(value, kind)
+
+
+def attributes_of(holder: Any) -> dict[str, Any]:
+    """The attributes of a span, a resource or an event, each name once."""
+    names = Counter(attribute.key for attribute in holder.attributes)
+    assert max(names.values(), default=1) == 1, f"an attribute twice: {names.most_common(1)}"
+    return {attribute.key: decoded(attribute.value) for attribute in holder.attributes}
+
+
+@dataclass
+class Server:
+    """What the server has and how it behaves; change the fields while it runs."""
+
+    delay: float = 0.0
+    """Seconds before each answer."""
+    answers: deque[int | tuple[int, dict[str, str]]] = field(default_factory=deque)
+    """Status codes, some with headers, for the next requests; then it works again."""
+    always: int | None = None
+    """The status of every answer."""
+    hangs: bool = False
+    cuts: int = 0
+    """How many connections are cut instead of answered."""
+    max_bytes: int | None = None
+    is_malformed: Callable[[Span], bool] = lambda span: False
+    web_page: bool = False
+    health: Any = field(default_factory=lambda: {"status": "OK", "version": "4.16.0"})
+    date: str | None = None
+    takes_otlp: bool = True
+
+    def __post_init__(self) -> None:
+        self.rows: dict[Row, Span] = {}
+        self.arrivals: Counter[Row] = Counter()
+        self.requests: list[Received] = []
+        self.faults: list[str] = []
+        self.scopes: set[str] = set()
+        self.resources: list[dict[str, Any]] = []
+        self.released = threading.Event()
+        self.arrived = threading.Condition()
+        self.seen = 0
+        """How many requests for traces have begun."""
+        self.port = 0
+        self._http: ThreadingHTTPServer | None = None
+
+    @property
+    def host(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Listen, on the same port as before."""
+        handler = type("BoundHandler", (Handler,), {"server_of": self})
+        self._http = _Listener(("127.0.0.1", self.port), handler)
+        self.port = self._http.server_address[1]
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), name="server", daemon=True).start()
+
+    def stop(self) -> None:
+        """Be away: connections are refused, those that are open end."""
+        self.released.set()
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http.end_connections()
+            self._http = None
+        self.released.clear()
+
+    def spans(self, project: str = "project-1") -> list[Span]:
+        """Everything a project has, in the order of its start."""
+        found = [span for row, span in self.rows.items() if row[0] == project]
+        return sorted(found, key=lambda span: span.start_time_unix_nano)
+
+    def named(self, name: str) -> dict[str, Any]:
+        """The attributes of the only span of that name."""
+        (span,) = [span for span in self.rows.values() if span.name == name]
+        return attributes_of(span)
+
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until so many requests have begun."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: self.seen >= count, 20), f"only {self.seen} requests came"
+
+    def take(self, project: str, body: bytes) -> int:
+        """Keep the spans of a request, all or none; the status of the answer."""
+        request = ExportTraceServiceRequest.FromString(body)
+        taken = {}
+        for resource_spans in request.resource_spans:
+            self.resources.append(attributes_of(resource_spans.resource))
+            for scope_spans in resource_spans.scope_spans:
+                self.scopes.add(scope_spans.scope.name)
+                for span in scope_spans.spans:
+                    self.faults += self.wrong_in(span)
+                    if self.is_malformed(span):
+                        return 400
+                    row = (project, span.trace_id.hex(), span.span_id.hex(), span.start_time_unix_nano)
+                    taken[row] = span
+        for row, span in taken.items():
+            if row in self.rows and self.rows[row].SerializeToString() != span.SerializeToString():
+                self.faults.append(f"{span.name} came again, and was another one")
+            self.rows[row] = span
+            self.arrivals[row] += 1
+        return 200
+
+    @staticmethod
+    def wrong_in(span: Span) -> list[str]:
+        """What a server would trip over."""
+        wrong = []
+        if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in (0, 8):
+            wrong.append(f"{span.name}: ids")
+        if not 0 < span.start_time_unix_nano <= span.end_time_unix_nano:
+            wrong.append(f"{span.name}: times")
+        if len(span.attributes) > 128 or not span.name:
+            wrong.append(f"{span.name}: too many attributes, or no name")
+        attributes_of(span)
+        return wrong
+
+    def check_sound(self) -> None:
+        """Nothing was wrong in what came; every span stands once, and every parent is there."""
+        assert self.faults == []
+        ids = Counter(row[:3] for row in self.rows)
+        assert [row for row, count in ids.items() if count > 1] == []
+        known = {(project, trace, span) for project, trace, span, _ in self.rows}
+        for (project, trace, _, _), span in self.rows.items():
+            if span.parent_span_id and "langfuse.internal.as_root" not in attributes_of(span):
+                assert (project, trace, span.parent_span_id.hex()) in known, f"{span.name} has no parent"
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+
+    def __init__(self, *arguments: Any) -> None:
+        self.open: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        for connection in list(self.open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that was killed
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    server_of: Server
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def do_POST(self) -> None:
+        server = self.server_of
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with server.arrived:
+            server.seen += 1
+            server.arrived.notify_all()
+        if server.hangs:
+            server.released.wait(60)
+            return self._cut()
+        if server.delay:
+            server.released.wait(server.delay)
+        if server.cuts:
+            server.cuts -= 1
+            return self._cut()
+        status, headers, spans = self._status(body)
+        server.requests.append(Received(status, spans, len(body), dict(self.headers)))
+        if server.web_page:
+            return self._answer(status, "<html>Please log in</html>", {"Content-Type": "text/html"})
+        self._answer(status, "{}", headers)
+
+    def _status(self, body: bytes) -> tuple[int, dict[str, str], int]:
+        server = self.server_of
+        if server.always is not None:
+            return server.always, {}, 0
+        if server.answers:
+            answer = server.answers.popleft()
+            if answer != 200:
+                return (answer, {}, 0) if isinstance(answer, int) else (*answer, 0)
+        project = self._project()
+        if self.path != TRACES_PATH or not server.takes_otlp:
+            return 404, {}, 0
+        if project is None:
+            return 401, {}, 0
+        if server.max_bytes is not None and len(body) > server.max_bytes:
+            return 413, {}, 0
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        server.faults += self._wrong_headers()
+        before = len(server.rows)
+        status = server.take(project, body)
+        return status, {}, len(server.rows) - before
+
+    def _wrong_headers(self) -> list[str]:
+        wanted = {
+            "Content-Type": "application/x-protobuf",
+            "x-langfuse-ingestion-version": "4",
+            "x-langfuse-sdk-name": "pocketflow-tracing",
+        }
+        return [
+            f"{name} is {self.headers[name]}" for name, value in wanted.items() if self.headers[name] != value
+        ]
+
+    def _project(self) -> str | None:
+        kind, _, encoded = (self.headers["Authorization"] or "").partition(" ")
+        if kind != "Basic":
+            return None
+        public, _, secret = base64.b64decode(encoded).decode().partition(":")
+        known = KEYS.get(public)
+        return known[1] if known is not None and known[0] == secret else None
+
+    def do_GET(self) -> None:
+        server = self.server_of
+        if server.hangs:
+            server.released.wait(60)
+            return self._cut()
+        if server.web_page:
+            return self._answer(200, "<html>Please log in</html>", {"Content-Type": "text/html"})
+        if self.path == "/api/public/health":
+            return self._answer(200, json.dumps(server.health), {})
+        project = self._project()
+        if self.path == "/api/public/projects" and project is not None:
+            return self._answer(200, json.dumps({"data": [{"id": project, "name": "Mine"}]}), {})
+        self._answer(401 if project is None else 404, "{}", {})
+
+    def _answer(self, status: int, text: str, headers: dict[str, str]) -> None:
+        body = text.encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self.server_of.date or super().date_time_string(timestamp)
+
+    def _cut(self) -> None:
+        """End the connection in the middle, with a reset."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@contextmanager
+def running_server(**behaviour: Any) -> Iterator[Server]:
+    """A server that ends with the block."""
+    server = Server(**behaviour)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
