@@ -17,6 +17,8 @@ Record = LiveSpan | tuple[int, Any]
 """A span that ended; or what else happened, and to which trace."""
 
 SPAN_BYTES = 400
+NAMES_BYTES = 200
+"""The names of the inputs of a step, and what holds them together."""
 ROOM_SECONDS = 0.001
 """How long one span waits for the worker when the queue is full."""
 STALL_SECONDS = 1.0
@@ -122,22 +124,15 @@ class Queue:
 def size_of(span: LiveSpan) -> int:
     """About how many bytes `span` keeps in memory."""
     size = SPAN_BYTES
-    value = span.input
-    if value is not None:
+    for value in (span.input, span.output):
         if type(value) is dict:
+            size += NAMES_BYTES
             for part in value.values():
                 size += part.size
-        else:
-            size += value.size
-    value = span.output
-    if value is not None:
-        if type(value) is dict:
-            for part in value.values():
-                size += part.size
-        else:
+        elif value is not None:
             size += value.size
     if span.changes is not None:
-        size += getattr(span.changes, "size", 0)
+        size += span.changes.size
     return size
 
 
