@@ -16,6 +16,7 @@ from ..tracing import observe_process
 from ..view.output import takes_colour
 from ..view.text import counted
 from .counting import SharedCount
+from .delivered import delivered
 
 LIBRARIES = frozenset({"dotenv", "markdown_it", "mdurl", "pygments", "rich"})
 """What tracing may import while the program runs, beside the standard library."""
@@ -29,16 +30,18 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
         return
     shown = None if order["quiet"] else _Shown(config)
     scope = observe_process(console=shown, **order["keywords"])
-    observed = scope.__enter__()
+    scope.__enter__()
+    delivery.shipper.wants_urls = shown is not None
     process = os.getpid()
 
     def finish() -> None:
         try:
             scope.__exit__(None, None, None)
-            left = observed.flush(config.exit_timeout)
+            left = delivery.flush(config.exit_timeout, ships=False)
             # A child made by fork has its parent's exit handlers, and only the parent has a say.
             if shown is not None and os.getpid() == process:
-                write(shown.stream, f"\n{shown.summary(left)}\n")
+                lines = [shown.summary(left), *delivered(delivery.shipper)]
+                write(shown.stream, "\n" + "\n".join(lines) + "\n")
         except Exception as failure:
             report_failure("the end of the run", failure)
 

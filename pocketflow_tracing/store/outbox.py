@@ -312,3 +312,38 @@ def _free_leases_of_the_gone(connection: sqlite3.Connection, now_ns: int) -> Non
 
 def _lease_end() -> int:
     return time.time_ns() + int(LEASE_SECONDS * 1e9)
+
+
+class Waiting(Record):
+    """What waits for one destination, and what became of the rest."""
+
+    kind: str
+    host: str
+    account: str
+    traces: int
+    spans: int
+    running: int
+    oldest_ns: int | None
+    sent_spans: int
+    rejected_spans: int
+    sent_ns: int | None
+    failure: str | None
+    failure_ns: int | None
+
+
+_WAITING = """
+SELECT d.kind, d.host, d.account, count(t.end_ns),
+       coalesce(sum(CASE WHEN t.end_ns IS NULL THEN 0 ELSE max(1, t.span_count - o.sent) END), 0),
+       count(o.trace) - count(t.end_ns), min(t.start_ns),
+       d.sent_spans, d.rejected_spans, d.sent_ns, d.failure, d.failure_ns
+FROM destinations d LEFT JOIN outbox o ON o.destination = d.number LEFT JOIN traces t ON t.number = o.trace
+GROUP BY d.number ORDER BY d.number
+"""
+
+
+def waiting(store: Store) -> list[Waiting]:
+    """What the outbox of this file holds, for each destination that there ever was."""
+    with store.reading() as connection:
+        if connection is None:
+            return []
+        return [Waiting._make(row) for row in connection.execute(_WAITING)]

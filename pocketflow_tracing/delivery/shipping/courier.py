@@ -139,6 +139,13 @@ class Courier:
         finally:
             self.is_sending = False
 
+    def test(self) -> str | None:
+        """Send nothing; None where that is accepted, else why not."""
+        from ...sinks.otlp.sending import Verdict
+
+        answer = self._post(())
+        return None if answer.verdict is Verdict.ACCEPTED else answer.reason
+
     # How it went.
 
     def _succeeded(self, batch: Batch, accepted: int, rejected: int) -> None:

@@ -58,6 +58,8 @@ class Shipper:
         self._calls: deque[float] = deque()
         """When to come: appending is a single step, whoever breaks in."""
         self._look_at = 0.0
+        self.left_at_end = 0
+        """How many spans were left when the process ended."""
         self.wants_urls = False
         """Whether somebody wants to know where the traces can be looked at."""
 
@@ -118,7 +120,7 @@ class Shipper:
         self._hurry()
         while left := self._left(own=True):
             seconds = deadline - time.monotonic()
-            if seconds <= 0 or self._is_hopeless():
+            if seconds <= 0 or self._leave or self._is_hopeless():
                 break
             time.sleep(min(POLL_SECONDS, seconds))
         return left
@@ -139,6 +141,7 @@ class Shipper:
             if now >= deadline or self._is_hopeless() or self._failures() != failed_before:
                 break
             time.sleep(min(POLL_SECONDS / 4, deadline - now))
+        self.left_at_end = left
         self._leave = True
         self._bell.ring()
         return left

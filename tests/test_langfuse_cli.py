@@ -1,0 +1,188 @@
+"""`push`, `doctor` and the last lines of `run`, against the strict server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from otlp_server_support import Server, running_server
+from store_support import made_trace
+
+from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.addresses import Destination
+
+SCRIPT = """
+from pocketflow import Flow, Node
+class Greet(Node):
+    def exec(self, prep_res):
+        return "hello"
+Flow(start=Greet()).run({})
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+class CommandLine:
+    """Runs commands in an environment with a store, and with keys where they are wanted."""
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        self.folder = folder
+        self.store = folder / "traces.db"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+            "POCKETFLOW_TRACING_STORE": str(self.store),
+            "POCKETFLOW_TRACING_EXIT_TIMEOUT": "30",
+            "LANGFUSE_BASE_URL": server.host,
+            "LANGFUSE_PUBLIC_KEY": "pk-lf-one",
+            "LANGFUSE_SECRET_KEY": "sk-lf-one",
+        }
+
+    def __call__(self, *words: str, status: int = 0, **environment: str | None) -> str:
+        """What a command prints; it must end with `status`."""
+        merged = {**self.environment, **environment}
+        ended = subprocess.run(
+            [sys.executable, "-m", "pocketflow_tracing", *words],
+            env={name: value for name, value in merged.items() if value is not None},
+            cwd=self.folder, capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    def run_script(self, **environment: str | None) -> str:
+        script = self.folder / "script.py"
+        script.write_text(SCRIPT)
+        return self("run", str(script), **environment)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server) -> CommandLine:
+    return CommandLine(tmp_path, server)
+
+
+def test_run_says_where_the_trace_is(cli: CommandLine, server: Server) -> None:
+    """The page of the trace stands in the last lines."""
+    out = cli.run_script()
+    (span,) = [span for span in server.spans() if span.name == "Flow"]
+    assert f"in Langfuse: {server.host}/project/project-1/traces/{span.trace_id.hex()}" in out
+
+
+def test_push_sends_what_a_run_could_not(cli: CommandLine, server: Server) -> None:
+    """The server was away: the run says so, push sends it, and a second push has nothing left."""
+    server.always = 503
+    out = cli.run_script()
+    assert "3 spans still to be sent: pocketflow-tracing push" in out
+    server.always = None
+    out = cli("push")
+    assert f"sent 1 trace (3 spans) to Langfuse at {server.host}" in out
+    assert "/project/project-1/traces/" in out
+    assert len(server.rows) == 3
+    assert "nothing new was sent" in cli("push")
+    server.check_sound()
+
+
+def test_push_sends_nobody_elses_and_says_so(cli: CommandLine, server: Server) -> None:
+    """Traces of another project wait for its keys."""
+    server.always = 503
+    cli.run_script()
+    server.always = None
+    out = cli("push", LANGFUSE_PUBLIC_KEY="pk-lf-two", LANGFUSE_SECRET_KEY="sk-lf-two")
+    assert not server.rows
+    assert f"1 trace waiting for pk-lf-one at {server.host}" in out
+
+
+def test_push_by_id_sends_what_was_traced_without_keys(cli: CommandLine, server: Server) -> None:
+    """Only what is named; everything else that was made without keys stays here."""
+    for _ in range(2):
+        cli.run_script(LANGFUSE_PUBLIC_KEY=None, LANGFUSE_SECRET_KEY=None)
+    assert not server.seen
+    cli("push")
+    assert not server.rows
+    cli("push", "last")
+    assert len(server.rows) == 3
+    cli("push", "last")
+    assert len(server.rows) == 3
+    server.check_sound()
+
+
+def test_push_fails_where_it_cannot_send(cli: CommandLine, server: Server) -> None:
+    """Exit status 1, the reason, and what to do next."""
+    assert "nowhere to send to" in cli("push", status=1, LANGFUSE_PUBLIC_KEY=None, LANGFUSE_SECRET_KEY=None)
+    server.always = 503
+    cli.run_script()
+    out = cli("push", "--timeout", "0.5", status=1)
+    assert "3 spans still wait: HTTP 503" in out and "doctor" in out
+
+
+def wrong_clock(server: Server) -> None:
+    server.date = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+def set_to(name: str, value: Any) -> Any:
+    return lambda server: setattr(server, name, value)
+
+
+VERDICTS: dict[str, tuple[Any, dict[str, str | None], str]] = {
+    "no keys": (None, {"LANGFUSE_PUBLIC_KEY": None, "LANGFUSE_SECRET_KEY": None}, "✗ no keys"),
+    "one key": (None, {"LANGFUSE_SECRET_KEY": None}, "✗ LANGFUSE_SECRET_KEY is not set"),
+    "swapped": (
+        None,
+        {"LANGFUSE_PUBLIC_KEY": "sk-lf-one", "LANGFUSE_SECRET_KEY": "pk-lf-one"},
+        "✗ the keys are swapped",
+    ),
+    "wrong keys": (None, {"LANGFUSE_SECRET_KEY": "sk-lf-other"}, "✗ the keys are not accepted (HTTP 401)"),
+    "away": (Server.stop, {}, "cannot be reached: ConnectError"),
+    "no such host": (None, {"LANGFUSE_BASE_URL": "http://langfuse.invalid"}, "cannot be reached"),
+    "page": (set_to("web_page", True), {}, "not as Langfuse does"),
+    "old": (set_to("health", {"status": "OK", "version": "2.95.0"}), {}, "Langfuse 2.95.0 is too old"),
+    "no otlp": (set_to("takes_otlp", False), {}, "traces are not accepted"),
+    "clock": (wrong_clock, {}, "s apart"),
+    "proxy": (None, {"HTTP_PROXY": "http://user:secret@127.0.0.1:9"}, "the proxy 127.0.0.1:9"),
+    "off": (None, {"POCKETFLOW_TRACING": "off"}, "✗ tracing is off"),
+    "bad setting": (None, {"POCKETFLOW_TRACING_SAMPLE_RATE": "7"}, "must be a share of the runs"),
+    "switched off": (None, {"LANGFUSE_TRACING_ENABLED": "False"}, "LANGFUSE_TRACING_ENABLED is off"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", VERDICTS)
+def test_doctor_names_what_is_wrong(what: str, cli: CommandLine, server: Server) -> None:
+    """Each fault has a verdict of its own, one line that says what to do, and exit status 1."""
+    spoil, environment, verdict = VERDICTS[what]
+    if spoil is not None:
+        spoil(server)
+    out = cli("doctor", status=1, **environment)
+    assert verdict in out
+    assert "secret" not in out and "sk-lf-other" not in out
+
+
+def test_doctor_is_content_where_all_is_right(cli: CommandLine, server: Server) -> None:
+    """Exit status 0, and nothing was written at the server."""
+    out = cli("doctor")
+    assert "✗" not in out
+    assert "Langfuse 4.16.0" in out and "the keys belong to project project-1" in out
+    assert not server.rows
+
+
+def test_doctor_shows_the_outbox(cli: CommandLine, server: Server) -> None:
+    """What was sent, what waits, and why."""
+    cli.run_script()
+    server.always = 503
+    cli.run_script()
+    store = Store(cli.store)
+    trace = made_trace(1)
+    store.end(trace)
+    store.save((), (), [(trace.id, Destination("langfuse", "http://elsewhere", "pk-lf-away"))])
+    store.close()
+    server.always = None
+    out = cli("doctor")
+    assert f"outbox for pk-lf-one at {server.host}: 3 spans sent, 1 trace (3 spans) waiting" in out
+    assert "HTTP 503" in out
+    assert "outbox for pk-lf-away at http://elsewhere: 0 spans sent, 1 trace (2 spans) waiting" in out
