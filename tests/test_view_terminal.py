@@ -128,19 +128,77 @@ def test_a_step_that_did_not_finish_says_so_in_words(status: Status, mark: str, 
     assert shown.splitlines()[3].startswith(words)
 
 
-def test_changes_inside_a_value_stand_in_parentheses():
+def test_changes_inside_a_value_are_named_by_their_path():
     """A dict that was updated or a list that was appended to shows its own changes, a few of them."""
     inner = {"added": {"Ada": 1.5}, "changed": {"Ben": [1, 2]}, "removed": {"Cem": 3}}
-    many = {"added": {str(index): index for index in range(9)}, "changed": {}, "removed": {}}
-    changes = {"added": {}, "changed": {"marks": inner, "log": many}, "removed": {}, "concurrent": True}
+    many = {"added": {str(index): index for index in range(9)}, "changed": {"0": [5, 0]}, "removed": {}}
+    said = {"added": {"1": {"role": "user", "content": "My app crashes on start"}}}
+    cut = {"changed": {"0": [1, 2], "length": [300, 301]}}
+    unseen: dict[str, object] = {}
+    changed = {"marks": inner, "log": many, "chat": said, "cut": cut, "odd": unseen}
+    changes = {"added": {}, "changed": changed, "removed": {}, "concurrent": True}
     build = TraceBuilder()
     build.node(None, "Average", changes=changes)
 
     for condense in (False, True):
         build.spans[0].changes = condensed(changes) if condense else changes
-        assert tree(build.trace()).splitlines()[1].strip() == (
-            "~marks (+Ada 1.5  ~Ben 1 → 2  -Cem)  ~log (+0 0  +1 1  +2 2  and 6 more)  (may include others')"
-        )
+        assert tree(build.trace()).splitlines()[1].strip().split("  ") == [
+            "+marks.Ada 1.5",
+            "~marks.Ben 1 → 2",
+            "-marks.Cem",
+            "+log[0] 0",
+            "+log[1] 1",
+            "+log[2] 2",
+            "and 7 more in log",
+            '+chat[1] {"role": "user", "content": "My app cras… (2 keys)',
+            "and 3 more",
+            "(may include others')",
+        ]
+
+
+def test_every_change_is_shown_to_its_end_in_full():
+    """With nothing clipped each change has a line of its own, and those of a flow are all named."""
+    text, key = "x" * 5_000, "k" * 100
+    changes = {
+        "added": {key: {"text": text}},
+        "changed": {"said": {"added": {str(index): text for index in range(9)}}, "old": [text, [text]]},
+        "removed": {"draft": text},
+        "partial": True,
+    }
+    build = TraceBuilder()
+    build.node(build.add(None, SpanKind.FLOW, "Support", changes=changes), "Ask", changes=changes)
+
+    lines = [line.strip(" │") for line in tree(build.trace(), Look(values=True, whole=True)).splitlines()]
+
+    assert lines[1] == f"+{key}  ~said  ~old  -draft  (not all of it was seen)"
+    assert lines[3:15] == [
+        f'+{key} {{"text": "{text}"}}',
+        *(f'+said[{index}] "{text}"' for index in range(9)),
+        f'~old "{text}" → ["{text}"]',
+        f'-draft "{text}"  (not all of it was seen)',
+    ]
+
+
+def test_what_was_noted_of_a_trace_stands_under_its_root():
+    """Session, user, tags and the like in one line, metadata in another, a few entries of each clipped."""
+    metadata = {"customers": 2, "note": "n" * 300, **{f"m{index}": index for index in range(9)}}
+    build = TraceBuilder()
+    build.add(None, SpanKind.FLOW, "Support")
+    about = {"session_id": "s-1", "tags": ["a", "b"], "environment": "staging", "release": "1.2"}
+    trace = build.trace(metadata=metadata, **about)
+
+    clipped, whole = tree(trace).splitlines(), tree(trace, Look(whole=True)).splitlines()
+
+    assert (
+        clipped[1].strip()
+        == whole[1].strip()
+        == ("session s-1 · tags a, b · environment staging · release 1.2")
+    )
+    assert clipped[2].strip() == (
+        f'metadata customers 2 · note "{"n" * 27}… +273 more" · m0 0 · m1 1 · m2 2 · m3 3 · and 5 more'
+    )
+    assert whole[2].strip().startswith(f'metadata customers 2 · note "{"n" * 300}" · m0 0')
+    assert whole[2].endswith("m8 8")
 
 
 def test_a_run_that_goes_on_says_so():
@@ -281,14 +339,15 @@ def test_spans_that_are_not_at_hand_are_counted_as_missing():
 
 
 def test_a_chain_of_flows_deeper_than_the_screen_is_folded():
-    """Guides of a thousand levels would be longer than the text they guide to."""
+    """Guides of a thousand levels would be longer than the text they guide to; in full, they are shown."""
     build = TraceBuilder()
     flow = None
     for _ in range(1_000):
         flow = build.add(flow, SpanKind.FLOW, "Inner")
 
-    shown = tree(build.trace())
+    shown, whole = tree(build.trace()), tree(build.trace(), Look(whole=True))
 
+    assert whole.count("✓ flow Inner") == 1_000
     assert "… 939 more steps further down" in shown
     assert max(len(line) for line in shown.splitlines()) < 250
 
@@ -321,7 +380,8 @@ def test_nothing_from_the_run_can_act_on_the_terminal():
     build.node(flow, HOSTILE + "#2", node_key=HOSTILE + "#2", changes=changes, **values, **given)
     model = Generation(HOSTILE, {}, {"total": 1}, {})
     build.add(flow, SpanKind.GENERATION, HOSTILE, generation=model, redacted=[HOSTILE], truncated=[HOSTILE])
-    trace = build.trace(session_id=HOSTILE, user_id=HOSTILE, tags=[HOSTILE], variant=HOSTILE)
+    about = {"session_id": HOSTILE, "user_id": HOSTILE, "tags": [HOSTILE], "variant": HOSTILE}
+    trace = build.trace(**about, release=HOSTILE, metadata={HOSTILE: {HOSTILE: [HOSTILE]}})
 
     for look in (FOLDED, Look(values=True), Look(values=True, whole=True)):
         shown = tree(trace, look)

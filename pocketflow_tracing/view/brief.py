@@ -8,6 +8,7 @@ from typing import Any
 from .text import clip, counted, visible
 
 _HUGE_BITS = 256
+_UNKNOWN_LIMIT = 240
 
 
 class Brief(str):
@@ -54,6 +55,15 @@ def excerpt(value: Any, limit: int) -> str:
         noun = "key" if isinstance(value, dict) else "item"
         return f"{head}… ({counted(len(value), noun)})"
     return head + "…"
+
+
+def complete(value: Any, indent: int | None = None) -> str:
+    """A JSON value with nothing left out, on one line unless it is indented."""
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):  # an integer of 5,000 digits, a stranger's type
+        return excerpt(value, _UNKNOWN_LIMIT)
+    return text if indent else visible(text)
 
 
 def _write(value: Any, parts: list[str], room: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,12 +40,12 @@ class Line:
         return width(self.lead) + sum(width(segment.text) for segment in self.segments)
 
 
-class Block:
+class Block(ABC):
     """Something shown as lines: `str()` gives them plain, rich gives them coloured and wrapped."""
 
+    @abstractmethod
     def lines(self, columns: int | None = None) -> list[Line]:
         """Every line, top to bottom, laid out for `columns` where that is known."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return "\n".join(line.plain() for line in self.lines())

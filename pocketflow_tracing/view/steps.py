@@ -6,7 +6,7 @@ import re
 
 from ..model import ErrorInfo, Generation, Span, SpanKind, Status
 from .brief import brief
-from .changes import change_line
+from .changes import change_lines
 from .index import PHASES, Index, number
 from .lines import DOT, LEADS_TO, MARKS, RECOVERED, WARNING, Entry, Segment
 from .text import clip, counted, duration, visible
@@ -67,7 +67,8 @@ class Describer:
             return [Segment(name, "kind")]
         if span.kind is SpanKind.ITERATION:
             params = span.attributes.get("params")
-            shown = f" {brief(params, 60)}" if params else ""
+            # With nothing clipped, the parameters stand beneath, to their end.
+            shown = f" {brief(params, 60)}" if params and not self._whole else ""
             item = number(span, "item")
             return [Segment(f"iteration{'' if item is None else f' {item}'}", "kind"), Segment(shown, "dim")]
         return [Segment(span.kind.value, "kind"), Segment(" "), Segment(name, "name")]
@@ -78,14 +79,14 @@ class Describer:
         # A second instance of a class in the same flow is told apart by its key, like Decide#2.
         key = span.node_key
         name = key if key and span.kind is SpanKind.NODE and "#" in key else span.name
-        return visible(clip(name, None if self._whole else MAX_NAME))
+        return visible(clip(name, self._most(MAX_NAME)))
 
     def _facts(self, span: Span) -> list[Segment]:
         attributes = span.attributes
         facts: list[Segment] = []
         action = attributes.get("action")
         if action is not None and span.kind in (SpanKind.NODE, SpanKind.FLOW):
-            facts.append(Segment(f" {LEADS_TO} {visible(clip(str(action), MAX_NAME))}", "action"))
+            facts.append(Segment(f" {LEADS_TO} {visible(clip(str(action), self._most(MAX_NAME)))}", "action"))
         notes = [*self._counts(span), *_generation_facts(span.generation)]
         if attributes.get("recovered"):
             notes.append("retried" if self._index.tried_again(span) else "caught by the fallback")
@@ -98,8 +99,8 @@ class Describer:
         notes = []
         if (visit := number(span, "visit") or 1) > 1:
             notes.append(f"visit {visit}")
-        if span.kind is SpanKind.EXEC:
-            notes.extend(self._exec_counts(span))
+        if span.kind in (SpanKind.EXEC, SpanKind.FALLBACK):
+            notes.extend(self._attempt(span))
             return notes
         if items := self._index.items(span):
             notes.append(counted(items, "item"))
@@ -107,7 +108,7 @@ class Describer:
             notes.append(counted(attempts, "attempt"))
         return notes
 
-    def _exec_counts(self, span: Span) -> list[str]:
+    def _attempt(self, span: Span) -> list[str]:
         notes = []
         if (item := number(span, "item")) is not None:
             notes.append(f"item {item}")
@@ -129,11 +130,16 @@ class Describer:
         line = [Segment(f"{visible(error.type)}: {self._message(error.message)}".rstrip(": "), style)]
         if where := place(error):
             line.append(Segment(f"  {where}", "dim"))
-        further = [*error.notes[:MAX_CAUSES], *(f"from {cause}" for cause in error.causes[:MAX_CAUSES])]
+        most = self._most(MAX_CAUSES)
+        further = [*error.notes[:most], *(f"from {cause}" for cause in error.causes[:most])]
         return [line, *([Segment(self._message(text), "dim")] for text in further)]
 
     def _message(self, text: str) -> str:
-        return visible(clip(text, None if self._whole else MAX_MESSAGE))
+        return visible(clip(text, self._most(MAX_MESSAGE)))
+
+    def _most(self, limit: int) -> int | None:
+        """The limit, or none where nothing is to be clipped."""
+        return None if self._whole else limit
 
     def _changes(self, span: Span) -> list[list[Segment]]:
         if not isinstance(span.changes, dict):
@@ -143,8 +149,7 @@ class Describer:
             return []
         # What holds nodes changed what they changed; the values stand with them.
         names_only = span.kind not in (SpanKind.NODE, SpanKind.POST)
-        line = change_line(span.changes, names_only=names_only, whole=self._whole)
-        return [line] if line else []
+        return change_lines(span.changes, names_only=names_only, whole=self._whole)
 
     def _advice(self, span: Span, warning: str) -> list[list[Segment]]:
         match = _MISWIRED.match(warning)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Span, Status, Trace
+from .heading import facts, heading
 from .index import Index
 from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Block, Entry, Line, Segment
 from .steps import MAX_NAME, Describer
 from .tally import Tally
-from .text import clip, counted, duration, local_time, visible, width
+from .text import clip, counted, duration, visible, width
 from .valuelines import value_lines
 
 SHORT_ID = 8
@@ -58,6 +59,7 @@ class TraceTree(Block):
         self._index = Index(trace)
         self._tops = self._index.tops if tops is None else tops
         self._unfinished = "still running" if trace.end_ns is None else "end not seen"
+        self._facts = facts(trace, self._look.whole)
         self._describer = Describer(self._index, self._unfinished, self._look.whole)
 
     def lines(self, columns: int | None = None) -> list[Line]:
@@ -71,8 +73,8 @@ class TraceTree(Block):
             else:
                 cut += starts_step
         _align_durations(lines, columns)
-        heading = [Line(self._heading())] if self._look.heading else []
-        return [*heading, *lines, *(Line(segments) for segments in self._footer(cut))]
+        top = [Line(heading(self._trace, self._look.whole))] if self._look.heading else []
+        return [*top, *lines, *(Line(segments) for segments in self._footer(cut))]
 
     def _body(self) -> Iterator[tuple[Line, bool]]:
         """The lines of the tree itself, each with whether it is the first line of a step."""
@@ -93,28 +95,21 @@ class TraceTree(Block):
     def _described(self, span: Span) -> Entry:
         entry = self._describer.entry(span)
         if span.parent_id is None:
-            entry.details[:0] = self._header()
+            entry.details[:0] = self._facts
         if self._look.values:
             entry.details.extend(value_lines(span, self._index.parent(span), self._look.whole))
         return entry
-
-    def _heading(self) -> list[Segment]:
-        trace = self._trace
-        facts = [f"trace {visible(trace.id)}", local_time(trace.start_ns)]
-        if trace.project:
-            facts.append(visible(clip(trace.project, MAX_NAME)))
-        return [Segment(f" {DOT} ".join(facts), "dim")]
 
     def _headless(self) -> Entry:
         """What stands in place of the tree where no span was kept."""
         trace = self._trace
         mark = Segment(MARKS[trace.status], trace.status.value)
         name = Segment(visible(clip(trace.name, MAX_NAME)), "name")
-        return Entry([mark, Segment(" "), name], duration(trace.duration_ns), self._header())
+        return Entry([mark, Segment(" "), name], duration(trace.duration_ns), self._facts)
 
     def _below(self, span: Span, follow: str) -> list[Span | Entry]:
         children = self._index.eventful(span) if self._look.folded else self._index.children(span)
-        if children and len(follow) >= MAX_DEPTH * len(PIPE):
+        if children and len(follow) >= MAX_DEPTH * len(PIPE) and not self._look.whole:
             deeper = sum(1 for _ in self._index.within(children))
             return [_note(f"{counted(deeper, 'more step')} further down"), *self._describer.warnings(span)]
         return [*self._thinned(children), *self._describer.warnings(span)]
@@ -132,13 +127,6 @@ class TraceTree(Block):
         well = len(wrong) < most
         note = _note(f"{left_out:,} more of these went well" if well else counted(left_out, "more step"))
         return [*children[:head], *wrong, note, *children[len(children) - tail :]]
-
-    def _header(self) -> list[list[Segment]]:
-        trace = self._trace
-        facts = [("session", trace.session_id), ("user", trace.user_id), ("variant", trace.variant)]
-        facts.append(("tags", ", ".join(str(tag) for tag in trace.tags) or None))
-        shown = [f"{label} {visible(clip(value, MAX_NAME))}" for label, value in facts if value]
-        return [[Segment(f" {DOT} ".join(shown), "dim")]] if shown else []
 
     def _footer(self, cut: int) -> Iterator[list[Segment]]:
         trace = self._trace
@@ -162,14 +150,14 @@ class TraceTree(Block):
         trace, tally = self._trace, self._tally
         state = self._unfinished if trace.status is Status.UNSET else trace.status.value
         line = [Segment(state, trace.status.value)]
-        facts = [(duration(trace.duration_ns), "dim"), (counted(tally.nodes, "node"), "dim")]
+        counts = [(duration(trace.duration_ns), "dim"), (counted(tally.nodes, "node"), "dim")]
         for number, noun, style in (
             (tally.retries, "retry", "recovered"),
             (tally.errors, "error", "error"),
             (tally.warnings, "warning", "warning"),
         ):
-            facts.append((counted(number, noun) if number else "", style))
-        for text, style in facts:
+            counts.append((counted(number, noun) if number else "", style))
+        for text, style in counts:
             line.extend([Segment(f" {DOT} ", "dim"), Segment(text, style)] if text else [])
         return line
 

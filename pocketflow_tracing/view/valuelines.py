@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 from ..model import JSON, Span, SpanKind
-from .brief import excerpt
+from .brief import complete, excerpt
 from .lines import Segment
 from .text import clip, visible
 
@@ -26,12 +24,13 @@ def value_lines(span: Span, parent: Span | None, whole: bool = False) -> Iterato
     # The line of an iteration names its parameters already.
     told = not whole and span.kind is SpanKind.ITERATION
     told = told or (parent is not None and parent.attributes.get("params") == params)
+    most = None if whole else MAX_LABEL
     for label, value in (("params", None if told else params), ("in", span.input), ("out", span.output)):
         if value is None:
             continue
         if isinstance(value, dict) and value and (label != "out" or value.keys() == _OUTPUT_OF_RUN):
             for name, part in value.items():
-                yield from _shown(f"{label} {visible(clip(str(name), MAX_LABEL))}", part, whole)
+                yield from _shown(f"{label} {visible(clip(str(name), most))}", part, whole)
         else:
             yield from _shown(label, value, whole)
     if whole and span.error is not None:
@@ -48,7 +47,7 @@ def _shown(label: str, value: JSON, whole: bool) -> Iterator[list[Segment]]:
     elif isinstance(value, str) and "\n" in value:
         yield from _text(label, value)
     else:
-        yield from _text(label, _indented(value))
+        yield from _text(label, complete(value, indent=2))
 
 
 def _text(label: str, text: str) -> Iterator[list[Segment]]:
@@ -56,10 +55,3 @@ def _text(label: str, text: str) -> Iterator[list[Segment]]:
     for number, line in enumerate(text.splitlines()):
         start = Segment(f"{label} ", "label") if number == 0 else Segment("  ")
         yield [start, Segment(visible(line), "value")]
-
-
-def _indented(value: Any) -> str:
-    try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    except (ValueError, TypeError, RecursionError):  # an integer of 5,000 digits, a stranger's type
-        return excerpt(value, MAX_VALUE)
