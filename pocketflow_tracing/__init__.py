@@ -4,7 +4,7 @@ from .config import TracingConfig
 from .errors import TracingError
 from .model import Span, SpanKind, Status, Trace
 from .sinks.base import Sink
-from .tracing import current_span, current_trace, flush, span, trace_flow, tracing
+from .tracing import current_span, current_trace, current_traceparent, flush, span, trace_flow, tracing
 
 __version__ = "1.0.0a1"
 
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "current_span",
     "current_trace",
+    "current_traceparent",
     "flush",
     "span",
     "trace_flow",

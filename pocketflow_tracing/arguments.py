@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, TypeVar
 
+from .bridge import Parent, parsed
 from .config import TracingConfig
-from .errors import ArgumentTypeError
+from .errors import ArgumentTypeError, ArgumentValueError
 from .scopes import Settings
 from .sinks.base import Sink
 
@@ -23,6 +24,7 @@ def settings_of(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
+    parent: str | None = None,
 ) -> Settings:
     """The keywords that `trace_flow` and `tracing` share; raises ArgumentTypeError."""
     if config is not None and not isinstance(config, TracingConfig):
@@ -32,7 +34,9 @@ def settings_of(
         if text is not None and not isinstance(text, str):
             raise ArgumentTypeError(f"{name} must be text; it is {_shown(text)}")
     texts_of_tags = _several(tags, str, "tags must be a list of texts, like ['nightly']")
-    return Settings(config, flow_name, session_id, user_id, texts_of_tags, _metadata(metadata), variant)
+    return Settings(
+        config, flow_name, session_id, user_id, texts_of_tags, _metadata(metadata), variant, _parent(parent)
+    )
 
 
 def sinks_given(sinks: Iterable[Sink]) -> tuple[Sink, ...]:
@@ -52,6 +56,18 @@ def name_given(name: str) -> str:
     if not isinstance(name, str):
         raise ArgumentTypeError(f"the name of a span must be text; it is {_shown(name)}")
     return name
+
+
+def _parent(parent: Any) -> Parent | None:
+    if parent is None:
+        return None
+    found = parsed(parent) if isinstance(parent, str) else None
+    if found is None:
+        raise ArgumentValueError(
+            "parent must be a W3C traceparent, like 00-<32 hex digits>-<16 hex digits>-01; "
+            f"it is {_shown(parent)}"
+        )
+    return found
 
 
 def _metadata(metadata: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from .anatomy import Anatomy
+from .bridge import attach, detach
 from .delivery import delivery
 from .errors import RECORDER, forget_told, log, report_failure
 from .live import LiveSpan, LiveTrace, clock
@@ -165,6 +166,8 @@ class Engine:
         span = self.spans.open(kind, name, parent, scopes, owner=owner)
         if span is not None:
             here.set(span)
+            if span.trace.is_bridged:
+                attach(span)
         return span
 
     @_guarded
@@ -172,6 +175,8 @@ class Engine:
         """End a span that `begin` gave; what was current before is current again."""
         if here.get() is span:
             here.set(before)
+        if span.trace.is_bridged:
+            detach(span)
         self.spans.end(span, exception)
 
     @_guarded

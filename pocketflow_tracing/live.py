@@ -53,6 +53,8 @@ class LiveSpan:
     """About how many bytes it keeps in memory, from when it is handed to the worker."""
     failure: Failure | None = None
     generation: Generation | None = None
+    bridged: tuple[Any, Any] | None = None
+    """OpenTelemetry's context before this span, and the one with it, while that is current."""
     failed_below: tuple[int, int] | None = None
     """The id of the exception that last ended a child, and of the span that keeps its stack trace."""
 
@@ -120,6 +122,8 @@ class LiveTrace:
         """The settings of this run, never changed after its start."""
         self.capture = Capture(config) if capture is None else capture
         self.debug = config.debug
+        self.is_bridged = False
+        """Whether OpenTelemetry is told of the spans in which code of the program runs."""
         self.sinks = sinks
         """The in-process sinks this trace goes to, beside the store its config names."""
         self.start = clock()

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from .anatomy import Call, Role
+from .bridge import attach, detach
 from .errors import log
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
@@ -51,6 +52,8 @@ class Phases:
         activation.call = call
         activation.phase = span
         set_here(span)
+        if trace.is_bridged:
+            attach(span)
 
     def move_on(self, activation: Activation, frame: FrameType) -> None:
         """`frame` does something else now: the phase has returned, or the frame has caught what it raised."""
@@ -88,6 +91,8 @@ class Phases:
         assert span is not None
         span.end = clock()
         activation.phase = None
+        if span.trace.is_bridged:
+            detach(span)
         if failed:
             self._spans.fail(span, exception)
             if span.kind is _EXEC and span.status is _ERROR:

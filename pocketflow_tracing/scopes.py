@@ -16,7 +16,8 @@ class Settings:
     """What a `trace_flow` or `tracing` was given; None and empty mean: left open."""
 
     __slots__ = (
-        "config", "flow_name", "metadata", "session_id", "sinks", "store", "tags", "user_id", "variant",
+        "config", "flow_name", "metadata", "parent", "session_id", "sinks", "store", "tags", "user_id",
+        "variant",
     )  # fmt: skip
 
     def __init__(
@@ -28,6 +29,7 @@ class Settings:
         tags: tuple[str, ...] = (),
         metadata: dict[str, Any] | None = None,
         variant: str | None = None,
+        parent: tuple[int, int] | None = None,
     ) -> None:
         self.config = config
         self.flow_name = flow_name
@@ -36,6 +38,8 @@ class Settings:
         self.tags = tags
         self.metadata: dict[str, Any] = {} if metadata is None else metadata
         self.variant = variant
+        self.parent = parent
+        """The ids of the trace and the span, maybe of another machine, that runs belong beneath."""
         self.sinks: tuple[Sink, ...] | None = None
         self.store = True
         """Whether the local store keeps the traces too; off where sinks were given in its place."""
@@ -46,7 +50,7 @@ class Settings:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles of decorated flows carry their settings, or none where these cannot be pickled."""
         named = (self.flow_name, self.session_id, self.user_id)
-        values = (self.config, *named, self.tags, self.metadata, self.variant)
+        values = (self.config, *named, self.tags, self.metadata, self.variant, self.parent)
         import pickle  # only programs that pickle pay for it
 
         try:

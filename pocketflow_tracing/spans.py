@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol
 
+from .bridge import current_parent, is_sent
 from .capture import Capture
 from .config import TracingConfig, resolve
 from .errors import RECORDER, log, report_failure
@@ -243,6 +244,11 @@ class Spans:
             (s.settings.flow_name for s in reversed(scopes) if s.settings.flow_name and s.owner is None), None
         ) or (named or name)
         trace = LiveTrace(name, config, sinks_of(scopes), Capture(config))
+        trace.is_bridged = is_sent(config)
+        parents = [scope.settings.parent for scope in reversed(scopes)]
+        parent = next(filter(None, parents), None) or current_parent()
+        if parent is not None:
+            trace.trace_id, trace.parent_span_id = parent
         rate = config.sample_rate
         # The rule of the OpenTelemetry and Langfuse SDKs, so that all keep or drop the same trace.
         if rate < 1.0 and trace.trace_id & (2**64 - 1) >= round(rate * 2**64):

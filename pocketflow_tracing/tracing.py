@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from .arguments import name_given, settings_of, sinks_given, timeout_given
+from .bridge import traceparent
 from .config import TracingConfig, resolve
 from .current import CurrentSpan, CurrentTrace
 from .decorating import decorate
@@ -41,6 +42,7 @@ def trace_flow(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
+    parent: str | None = None,
 ) -> Callable[[T], T]: ...
 @overload
 def trace_flow(target: T, /) -> T: ...
@@ -55,6 +57,7 @@ def trace_flow(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
+    parent: str | None = None,
 ) -> Any:
     """Trace every run of a flow: a class, an instance, a function or a coroutine function.
 
@@ -73,6 +76,7 @@ def trace_flow(
         tags=tags,
         metadata=metadata,
         variant=variant,
+        parent=parent,
     )
 
     def decorator(decorated: T) -> T:
@@ -121,6 +125,7 @@ class tracing(_Block):
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         variant: str | None = None,
+        parent: str | None = None,
         scope: str = "context",
         sinks: Sequence[Sink] | None = None,
     ) -> None:
@@ -134,6 +139,7 @@ class tracing(_Block):
             tags=tags,
             metadata=metadata,
             variant=variant,
+            parent=parent,
         )
         if sinks is not None:
             self._settings.sinks = sinks_given(sinks)
@@ -237,6 +243,15 @@ def current_trace() -> CurrentTrace:
     """The trace of the innermost open span of this task or thread."""
     live = engine.current()
     return CurrentTrace(None if live is None else live.trace)
+
+
+def current_traceparent() -> str | None:
+    """The W3C traceparent of the innermost open span, for requests to other machines; None outside of any.
+
+    What it names joins this trace: `tracing(parent=…)` there, or any OpenTelemetry instrumentation.
+    """
+    live = engine.current()
+    return None if live is None else traceparent(live)
 
 
 def flush(timeout: float | None = None) -> int:

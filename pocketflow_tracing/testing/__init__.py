@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..delivery import delivery
 from ..model import Span, SpanKind, Status, Trace
 from ..sinks.memory import MemorySink
-from ..tracing import flush, tracing
+from ..tracing import tracing
 
 _NAMELESS = frozenset({SpanKind.PREP, SpanKind.EXEC, SpanKind.FALLBACK, SpanKind.POST, SpanKind.ITERATION})
 
@@ -25,7 +26,7 @@ def capture_traces(**keywords: Any) -> Iterator[list[Trace]]:
         with tracing(sinks=[memory], **keywords):
             yield memory.traces
     finally:
-        flush()
+        delivery.flush(ships=False)
 
 
 def outline(trace: Trace) -> str:
