@@ -19,6 +19,7 @@ from view_support import MS, TraceBuilder, long_loop, support_flow
 from pocketflow_tracing.cli.commands import commands
 from pocketflow_tracing.model import Status, Trace
 from pocketflow_tracing.store import Store
+from pocketflow_tracing.view.listing import Listing
 
 Command = Callable[..., Result]
 DAY_NS = 24 * 3600 * 1_000_000_000
@@ -80,6 +81,19 @@ def test_list_shows_the_newest_first(store: Store, command: Command):
         "",
         "look at one: pocketflow-tracing show bbbb2222",
     ]
+
+
+def test_list_fits_into_the_terminal():
+    """Names give up what is missing; what says nothing, such as a column without errors, is left out."""
+    well, failed = support_flow().trace(), support_flow().trace(status=Status.ERROR)
+    well.name = failed.name = "A flow with a name of its own"
+
+    for traces, errors in (([well], 0), ([well, failed], 1)):
+        lines = Listing(traces, {trace.id: (2, errors) for trace in traces}).lines(80)
+        assert max(line.width() for line in lines) <= 80
+        assert ("errors" in lines[0].plain()) is bool(errors)
+        assert "A flow" in lines[1].plain() and "…" in lines[1].plain()
+    assert well.name in Listing([well], {}).lines()[1].plain()
 
 
 def test_list_shows_as_many_as_asked_for(store: Store, command: Command):
@@ -271,7 +285,7 @@ def test_delete_all_asks_unless_told(store: Store, command: Command):
     assert "add --yes" in refused.stderr
 
     deleted = command("delete", "--all", "--yes")
-    assert deleted.output.startswith(f"deleted 1 trace from {store.path}\n")
+    assert deleted.output == f"deleted 1 trace from {store.path}\n"
     assert store.traces() == []
     assert command("delete", "--all", "--yes").exit_code == 1
 

@@ -26,7 +26,15 @@ _TRACE_ARGUMENT = "[last|ID|START OF AN ID]"
 
 
 @commands.command("list")
-@click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option(
+    "-n",
+    "limit",
+    metavar="NUMBER",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default="20",
+    help="How many.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @failing_clearly
 def list_traces(limit: int, as_json: bool) -> None:
@@ -122,7 +130,7 @@ def spans_named(trace: Trace, name: str) -> list[Any]:
 @click.option("--yes", is_flag=True, help="Do not ask before --all.")
 @failing_clearly
 def delete(ids: tuple[str, ...], older_than: float | None, everything: bool, yes: bool) -> None:
-    """Delete traces: some by id (whole, or its first digits), those older than an age, or all."""
+    """Delete traces by id or start of one, by age, or all."""
     if [bool(ids), older_than is not None, everything].count(True) != 1:
         raise click.UsageError("say what to delete: ids, --older-than AGE, or --all")
     for id in ids:
@@ -139,7 +147,9 @@ def delete(ids: tuple[str, ...], older_than: float | None, everything: bool, yes
             deleted = store.delete([trace_named(store, id).id for id in ids])
     if not deleted:
         raise TracingError(f"nothing to delete in {store.path}")
-    tell(f"deleted {counted(deleted, 'trace')} from {store.path}\nwhat is left: pocketflow-tracing list")
+    tell(f"deleted {counted(deleted, 'trace')} from {store.path}")
+    if not everything:
+        tell("what is left: pocketflow-tracing list")
 
 
 def _make_sure(store: Store, yes: bool) -> None:

@@ -10,9 +10,11 @@ from .terminal import short_id
 from .text import clip, duration, local_time, visible, width
 
 MAX_NAME = 40
+MIN_NAME = 12
 _TITLES = ("id", "started", "flow", "status", "duration", "nodes", "spans", "errors")
 _RIGHT = {"duration", "nodes", "spans", "errors"}
 _STYLES = {"id": "command", "started": "dim", "flow": "name", "duration": "dim", "errors": "error"}
+_GAP = "  "
 
 
 class Listing(Block):
@@ -23,17 +25,17 @@ class Listing(Block):
         self._counts = counts
 
     def lines(self, columns: int | None = None) -> list[Line]:
-        """A line of titles, and one for each trace."""
+        """A line of titles, and one for each trace, as far as possible within `columns`."""
         rows = [dict(zip(_TITLES, self._row(trace), strict=True)) for trace in self._traces]
         widths = {title: max(width(title), *(width(row[title]) for row in rows)) for title in _TITLES}
-        titles = [Segment(_padded(title, title, widths), "dim") for title in _TITLES]
-        lines = [Line(titles)]
+        if not any(row["errors"] for row in rows):
+            del widths["errors"]
+        if columns is not None:
+            _fit(widths, columns)
+        titles = dict(zip(widths, widths, strict=True))
+        lines = [Line(_cells(titles, widths, dict.fromkeys(titles, "dim")))]
         for trace, row in zip(self._traces, rows, strict=True):
-            styles = {**_STYLES, "status": trace.status.value}
-            segments = [
-                Segment(_padded(row[title], title, widths), styles.get(title, "")) for title in _TITLES
-            ]
-            lines.append(Line(segments))
+            lines.append(Line(_cells(row, widths, {**_STYLES, "status": trace.status.value})))
         return lines
 
     def _row(self, trace: Trace) -> list[str]:
@@ -52,6 +54,23 @@ class Listing(Block):
         ]
 
 
-def _padded(text: str, title: str, widths: dict[str, int]) -> str:
-    gap = " " * (widths[title] - width(text))
-    return (gap + text if title in _RIGHT else text + gap) + "  "
+def _fit(widths: dict[str, int], columns: int) -> None:
+    """Make a table of these columns no wider than the screen, as far as names can be shortened."""
+    over = _taken(widths) - columns
+    if over > widths["flow"] - MIN_NAME:
+        over -= widths.pop("spans") + len(_GAP)
+    widths["flow"] = max(widths["flow"] - max(over, 0), min(widths["flow"], MIN_NAME))
+
+
+def _taken(widths: dict[str, int]) -> int:
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
+
+
+def _cells(row: dict[str, str], widths: dict[str, int], styles: dict[str, str]) -> list[Segment]:
+    cells = []
+    for title, room in widths.items():
+        text = row[title] if width(row[title]) <= room else row[title][: room - 1] + "…"
+        gap = " " * (room - width(text))
+        cells.append(Segment(gap + text if title in _RIGHT else text + gap, styles.get(title, "")))
+        cells.append(Segment(_GAP))
+    return cells[:-1]
