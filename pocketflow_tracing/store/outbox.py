@@ -45,7 +45,9 @@ WHERE number IN (SELECT leased_by FROM outbox WHERE lease_ns > ?)
 """
 _THIS = "WHERE destination = ? AND trace = ?"
 _LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0)) FROM spans WHERE trace = ?"
-_TIMING = "SELECT span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid = ?"
+_TIMINGS = """
+SELECT rowid, span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid IN ({})
+"""
 _PAGE = """
 SELECT s.span_id, s.parent_id, s.kind, s.name, s.status, s.start_ns, s.end_ns, s.input, s.output,
        s.changes, s.body, e.start_ns, e.end_ns, e.step, e.flow_path
@@ -182,14 +184,13 @@ class Outbox:
 
     def _timings(self, rowids: array[int], last_ns: int) -> Iterator[Timing]:
         for first in range(0, len(rowids), PLAN_SPANS):
+            wanted = rowids[first : first + PLAN_SPANS]
             with self.store.reading() as connection:
                 if connection is None:
                     return
-                page = [
-                    connection.execute(_TIMING, (last_ns, rowid)).fetchone()
-                    for rowid in rowids[first : first + PLAN_SPANS]
-                ]
-            yield from (Timing._make(row) for row in page if row is not None)
+                found = connection.execute(_TIMINGS.format(",".join(map(str, wanted))), (last_ns,))
+                page = {row[0]: row[1:] for row in found}
+            yield from (Timing._make(page[rowid]) for rowid in wanted if rowid in page)
 
     def _keep(self, made: Sequence[tuple[Any, ...]], counts: dict[int, int]) -> None:
         if not (made or counts):

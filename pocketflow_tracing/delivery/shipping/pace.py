@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-WORK_SECONDS = 0.0005
+WORK_SECONDS = 0.001
 PAUSE_SECONDS = 0.00005
 
 

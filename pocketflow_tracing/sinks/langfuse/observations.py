@@ -37,7 +37,6 @@ class Observations:
     def __init__(self, trace: Trace, lookup: Lookup) -> None:
         self._trace = trace
         self._lookup = lookup
-        self._trace_id = bytes.fromhex(trace.trace_id)
         fields = {
             "langfuse.trace.name": trace.name,
             "user.id": (trace.user_id or "")[:MAX_ID],
@@ -45,25 +44,27 @@ class Observations:
             "langfuse.environment": trace.environment,
             "langfuse.release": trace.release,
         }
-        self._common = [(key, encodable(value)) for key, value in fields.items() if value]
+        self._common = WireSpan(trace_id=bytes.fromhex(trace.trace_id))
+        put = Attributes(self._common.attributes)
+        for key, value in fields.items():
+            if value:
+                put.text(key, value)
+        if trace.tags:
+            put.texts("langfuse.trace.tags", trace.tags)
 
     def span(self, row: ExportRow) -> WireSpan:
         """The observation of one span."""
         body = json.loads(row.body)
         kind = row.kind
         span = WireSpan(
-            trace_id=self._trace_id,
             span_id=bytes.fromhex(row.span_id),
             name=row.name,
             kind=CLIENT if kind == "generation" else INTERNAL,
             start_time_unix_nano=row.export_start_ns,
             end_time_unix_nano=row.export_end_ns,
         )
+        span.MergeFrom(self._common)
         put = Attributes(span.attributes)
-        for key, value in self._common:
-            put.text(key, value)
-        if self._trace.tags:
-            put.texts("langfuse.trace.tags", self._trace.tags)
         put.text("langfuse.observation.type", _type_of(kind, body))
         if row.input is not None:
             put.text("langfuse.observation.input", row.input)
