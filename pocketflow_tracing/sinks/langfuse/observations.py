@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
@@ -27,6 +26,7 @@ TYPES = frozenset(
 
 _PHASES = frozenset(kind.value for kind in (SpanKind.PREP, SpanKind.EXEC, SpanKind.FALLBACK, SpanKind.POST))
 _OK, _ERROR, _CANCELLED = Status.OK.value, Status.ERROR.value, Status.CANCELLED.value
+_decode = json.JSONDecoder().raw_decode
 _OBSERVATION = "langfuse.observation."
 _METADATA = "langfuse.observation.metadata."
 
@@ -54,7 +54,7 @@ class Observations:
 
     def span(self, row: ExportRow) -> WireSpan:
         """The observation of one span."""
-        body = json.loads(row.body)
+        body: dict[str, JSON] = _decode(row.body)[0]
         kind = row.kind
         span = WireSpan(
             span_id=bytes.fromhex(row.span_id),
@@ -72,7 +72,7 @@ class Observations:
         if output is not None:
             put.text("langfuse.observation.output", output)
         self._put_level(span, put, row, body)
-        for key, entry in _metadata(row, body):
+        for key, entry in _metadata(row, body).items():
             put.put(_METADATA + key, entry)
         if body.get("generation") is not None:
             self._put_generation(put, body)
@@ -122,12 +122,13 @@ class Observations:
     def _put_trace(self, put: Attributes) -> None:
         """What stands on the root alone."""
         trace = self._trace
-        known = {"project": trace.project, "variant": trace.variant}
+        known: dict[str, JSON] = {"project": trace.project, "variant": trace.variant}
         if trace.dropped_spans:
             known["dropped_spans"] = str(trace.dropped_spans)
         if not trace.complete:
             known["complete"] = "false"
-        for key, value in [*known.items(), *list(trace.metadata.items())[:MAX_ENTRIES]]:
+        known.update(list(trace.metadata.items())[:MAX_ENTRIES])
+        for key, value in known.items():
             put.put(f"langfuse.trace.metadata.{key}", value)
         if trace.parent_span_id is not None:
             # It joined a trace of somebody else's: without these, nothing fills the trace's own row.
@@ -137,8 +138,8 @@ class Observations:
 
 def _type_of(kind: str, body: dict[str, JSON]) -> str:
     declared = body.get("attributes", {}).get("type")
-    if declared in TYPES:
-        return str(declared)
+    if type(declared) is str and declared in TYPES:
+        return declared
     if kind == "flow":
         return "chain"
     return "generation" if kind == "generation" else "span"
@@ -160,33 +161,38 @@ def _level(row: ExportRow, body: dict[str, JSON]) -> tuple[str | None, str]:
     return None, message
 
 
-def _metadata(row: ExportRow, body: dict[str, JSON]) -> Iterator[tuple[str, JSON]]:
-    """Flat and short, so that it can be filtered by."""
+def _metadata(row: ExportRow, body: dict[str, JSON]) -> dict[str, JSON]:
+    """Flat and short, so that it can be filtered by. Where a program uses a name of ours, ours counts."""
     attributes: dict[str, JSON] = body.get("attributes", {})
+    found: dict[str, JSON] = {}
+    for key, value in attributes.items() if len(attributes) <= MAX_ENTRIES else _first(attributes):
+        if key == "params" and type(value) is dict:
+            found.update((f"params.{name}", _short(parameter)) for name, parameter in _first(value))
+        else:
+            found[key] = value if type(value) is int else _short(value)
     node_key = body.get("node_key")
     if node_key is not None:
-        yield "node", node_key
+        found["node"] = node_key
     if row.kind in _PHASES:
-        yield "phase", row.kind
+        found["phase"] = row.kind
     if row.flow_path:
-        yield "flow_path", row.flow_path
+        found["flow_path"] = row.flow_path
     if row.step is not None:
         # Of nodes alone: the graph is drawn from these two, and shows just what has them.
-        yield "langgraph_node", node_key or row.name
-        yield "langgraph_step", row.step
-    for key, value in list(attributes.items())[:MAX_ENTRIES]:
-        if key == "params" and isinstance(value, dict):
-            for name, parameter in list(value.items())[:MAX_ENTRIES]:
-                yield f"params.{name}", _short(parameter)
-        elif key != "type":
-            yield key, _short(value)
-    if row.changes is not None and (changes := _changes(json.loads(row.changes))):
-        yield "changes", changes
+        found["langgraph_node"] = node_key or row.name
+        found["langgraph_step"] = row.step
+    if row.changes is not None and (changes := _changes(_decode(row.changes)[0])):
+        found["changes"] = changes
     for key in ("redacted", "truncated"):
-        if body.get(key):
-            yield key, _short(", ".join(body[key]))
+        if key in body:
+            found[key] = _short(", ".join(body[key]))
     if row.export_start_ns != row.start_ns:
-        yield "start_ns", row.start_ns
+        found["start_ns"] = row.start_ns
+    return found
+
+
+def _first(entries: dict[str, JSON]) -> list[tuple[str, JSON]]:
+    return list(entries.items())[:MAX_ENTRIES]
 
 
 def _short(value: JSON) -> JSON:
