@@ -1,6 +1,7 @@
 """What a span costs until it is in Langfuse, and how many arrive, beside other ways to send it.
 
     python benchmarks/shipping.py                 # makes an environment for each contender
+    python benchmarks/shipping.py --heartbeat     # with LANGFUSE_* set: how late an event loop gets
     python benchmarks/shipping.py ours untraced   # only these, in the present environment where it has them
 
 The same PocketFlow program runs everywhere: a node with prep, exec and post that is gone round `STEPS`
@@ -173,6 +174,51 @@ CONTENDERS = {
 }
 
 
+# The event loop
+
+
+def heartbeat(size: int = 5_000_000, runs: int = 20) -> None:
+    """How late a beat of 1 ms is beside an async flow with big prompts, while traces are delivered."""
+    import asyncio
+
+    from pocketflow import AsyncFlow, AsyncNode
+
+    from pocketflow_tracing import TracingConfig, flush, tracing
+
+    late: list[float] = []
+
+    class Ask(AsyncNode):
+        async def prep_async(self, shared: Any) -> Any:
+            return shared["prompt"]
+
+        async def exec_async(self, prompt: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return prompt[:1000]
+
+    async def beat() -> None:
+        while True:
+            due = time.perf_counter() + 0.001
+            await asyncio.sleep(0.001)
+            late.append(time.perf_counter() - due)
+
+    async def run() -> None:
+        beating = asyncio.create_task(beat())
+        for number in range(runs):
+            await AsyncFlow(start=Ask()).run_async({"prompt": f"{number} hello " * (size // 8)})
+            await asyncio.sleep(0.1)
+        beating.cancel()
+
+    for traces in (False, True):
+        late.clear()
+        config = TracingConfig(store=Path(tempfile.mkdtemp()) / "traces.db", enabled=traces)
+        with tracing(config):
+            asyncio.run(run())
+        flush(60)
+        late.sort()
+        p99, worst = late[len(late) * 99 // 100] * 1e3, late[-1] * 1e3
+        print(f"{'traced' if traces else 'untraced'}: late by {p99:.1f} ms at p99, by {worst:.1f} ms at most")
+
+
 def measure(name: str) -> None:
     """Run one contender, and print its figures as JSON."""
     with contextlib.redirect_stdout(sys.stderr):
@@ -297,6 +343,8 @@ def main(names: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve()
+    elif sys.argv[1:2] == ["--heartbeat"]:
+        heartbeat()
     elif sys.argv[1:2] == ["--measure"]:
         measure(sys.argv[2])
     else:

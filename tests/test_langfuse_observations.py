@@ -303,6 +303,52 @@ def test_a_request_in_pieces_is_one_request() -> None:
     assert request.body([], compresses=False) == b""
 
 
+def test_no_call_into_c_gets_much_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts of 5 MB: what is packed or compressed in one go is a span, or 64 KB."""
+    import types
+    import zlib
+
+    from pocketflow_tracing.sinks.otlp import encoding
+
+    given: list[int] = []
+
+    class Counting:
+        def __init__(self, *arguments: Any) -> None:
+            self._real = zlib.compressobj(*arguments)
+
+        def compress(self, data: bytes) -> bytes:
+            given.append(len(data))
+            return self._real.compress(data)
+
+        def flush(self) -> bytes:
+            return self._real.flush()
+
+    monkeypatch.setattr(
+        encoding,
+        "zlib",
+        types.SimpleNamespace(compressobj=Counting, DEFLATED=zlib.DEFLATED, MAX_WBITS=zlib.MAX_WBITS),
+    )
+    trace = traced(path, asking(), {"question": "why? " * 1_000_000})
+    spans = wired(trace)
+    biggest = max(wire.ByteSize() for wire in spans)
+    assert biggest < 5 * encoding.PIECE_BYTES  # input, output and what stands around them
+    request = Request("scope", {})
+    pieces = [len(piece) for piece in request._pieces(spans * 20, lambda: None)]
+    assert max(pieces) < biggest + encoding.PIECE_BYTES
+    request.body(spans * 20, compresses=True)
+    assert max(given) == encoding.PIECE_BYTES
+
+
+def test_a_name_of_ours_never_stands_twice() -> None:
+    """A program may use any name for its own metadata."""
+    trace = made_trace(1)
+    trace.metadata = {"project": "mine"}
+    trace.spans[0].attributes = {"node": "mine", "type": ["odd"], "flow_path": "x"}
+    assert len(wired(trace)) == 2
+    (root, _) = observed(trace).values()
+    assert (root["type"], root["langfuse.trace.metadata.project"]) == ("chain", "mine")
+
+
 def test_a_span_too_large_is_shortened_everywhere() -> None:
     """Every text is cut, and says by how much; the original stays as it was."""
     trace = made_trace(1, spans=1)
