@@ -1,0 +1,273 @@
+"""The ends of processes that deliver: short ones, killed ones, forks, servers that are away."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from otlp_server_support import Server, running_server
+from shipping_support import PATIENT, TRACED
+from store_support import run_child, start_child, until
+
+from pocketflow_tracing.store import Store
+
+TIMED = (
+    TRACED
+    + """
+began = time.perf_counter()
+for number in range(20):
+    traced(delivery, settings, steps=20)
+print(time.perf_counter() - began)
+import atexit
+atexit._clear()
+ended = time.perf_counter()
+delivery._at_exit()
+print(time.perf_counter() - ended)
+"""
+)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "traces.db"
+
+
+def timed(path: Path | str, host: str, key: str = "one") -> tuple[float, float]:
+    """How long 20 runs took a process, and its end."""
+    out, _ = run_child(TIMED, path, host, key)
+    run, end = out.split()
+    return float(run), float(end)
+
+
+def test_a_short_program_delivers_at_its_end(server: Server, path: Path) -> None:
+    """What a script traced a moment ago is in Langfuse when it has ended."""
+    run_child(PATIENT + "traced(delivery, settings, steps=3)", path, server.host, "one")
+    assert len(server.rows) == 4
+    server.check_sound()
+
+
+@pytest.mark.parametrize("how", ["away", "hangs", "503"])
+def test_no_server_makes_a_program_wait(how: str, server: Server, path: Path) -> None:
+    """The end takes at most `exit_timeout`; what was not sent is sent by the next process with these keys."""
+    if how == "away":
+        server.stop()
+    elif how == "hangs":
+        server.hangs = True
+    else:
+        server.always = 503
+    _, end = timed(path, server.host)
+    assert end < 2.4
+    if how == "hangs":
+        server.stop()
+    server.hangs, server.always = False, None
+    if how != "503":
+        server.start()
+
+    run_child(PATIENT + "traced(delivery, settings, steps=1)", path, server.host, "two")
+    assert len(server.spans("project-1")) == 0
+    run_child(PATIENT + "traced(delivery, settings, steps=1)", path, server.host, "one")
+    assert len(server.spans("project-1")) == 20 * 21 + 2
+    server.check_sound()
+
+
+def test_the_end_is_quick_where_sending_failed_before(server: Server, path: Path) -> None:
+    """A third of a second is enough to see that nothing changed."""
+    server.hangs = True
+    program = (
+        TRACED.replace("langfuse_host=HOST", "langfuse_host=HOST, langfuse_timeout=0.1")
+        + """
+traced(delivery, settings)
+delivery.flush(1.0)
+began = time.perf_counter()
+delivery._at_exit()
+print(time.perf_counter() - began)
+"""
+    )
+    out, _ = run_child(program, path, server.host, "one")
+    assert float(out) < 0.6
+
+
+def test_a_killed_process_loses_nothing_that_was_kept(server: Server, path: Path) -> None:
+    """SIGKILL in the middle of delivery: what is sent again stands once, and all of it arrives."""
+    server.delay = 0.05
+    child = start_child(
+        TRACED + "traced(delivery, settings, steps=6000)\nprint('written', flush=True)\ntime.sleep(60)",
+        path, server.host, "one",
+    )  # fmt: skip
+    server.wait_for_requests(2)
+    until(lambda: len(server.requests) >= 1)
+    child.kill()
+    child.wait()
+    assert 0 < len(server.rows) < 6001
+    run_child(TRACED + "traced(delivery, settings)\ndelivery.flush(30)", path, server.host, "one")
+    assert len(server.rows) == 6001 + 2
+    server.check_sound()
+
+
+def test_a_run_killed_in_the_middle_is_sent_as_interrupted(server: Server, path: Path) -> None:
+    """The next process sends what the dead one had written."""
+    child = start_child(
+        TRACED + """
+run = Run(delivery, settings, name="Killed")
+for number in range(50):
+    run.step(f"Node{number}")
+delivery.flush(5)
+print("written", flush=True)
+sys.stdin.readline()
+""", path, server.host, "one",
+    )  # fmt: skip
+    assert child.stdout is not None and child.stdout.readline() == "written\n"
+    until(lambda: "Killed" in [trace.name for trace in Store(path).traces()])
+    time.sleep(0.5)  # the root is written when it has been open for a while
+    child.kill()
+    child.wait()
+    assert not server.rows
+    run_child(TRACED + "traced(delivery, settings)\ndelivery.flush(30)", path, server.host, "one")
+    assert server.named("Killed")["langfuse.observation.level"] == "ERROR"
+    assert {span.name for span in server.rows.values()} >= {f"Node{n}" for n in range(50)}
+    server.check_sound()
+
+
+def test_processes_share_an_outbox_without_sending_twice(server: Server, path: Path) -> None:
+    """Four at once, one file, one server: every span arrives once."""
+    program = (
+        TRACED + "for _ in range(30):\n    traced(delivery, settings, steps=20)\nprint(delivery.flush(60))"
+    )
+    children = [start_child(program, path, server.host, "one") for _ in range(4)]
+    for child in children:
+        out, err = child.communicate(timeout=90)
+        assert (out, err, child.returncode) == ("0\n", "", 0)
+    assert len(server.rows) == 4 * 30 * 21
+    assert set(server.arrivals.values()) == {1}
+    server.check_sound()
+
+
+def test_forks_send_what_is_their_own(server: Server, path: Path) -> None:
+    """Parent and child each deliver their runs, over connections of their own."""
+    program = (
+        TRACED
+        + """
+traced(delivery, settings, steps=2)
+delivery.flush(20)
+child = os.fork()
+traced(delivery, settings, steps=3 if child else 4)
+assert delivery.flush(20) == 0
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    os._exit(0)
+"""
+    )
+    run_child(program, path, server.host, "one")
+    assert len(server.rows) == 3 + 4 + 5
+    assert set(server.arrivals.values()) == {1}
+
+
+def test_a_fork_never_waits_for_the_server(server: Server, path: Path) -> None:
+    """The thread may hang in a request: the fork goes on, and nothing is lost."""
+    server.hangs = True
+    program = (
+        TRACED
+        + """
+import warnings
+warnings.simplefilter("ignore")  # of a fork beside threads
+traced(delivery, settings, steps=2)
+print("hangs", flush=True)
+sys.stdin.readline()
+began = time.perf_counter()
+child = os.fork()
+if not child:
+    traced(delivery, settings, steps=3)
+    delivery.flush(0.5)
+    os._exit(0)
+print(time.perf_counter() - began)
+os.waitpid(child, 0)
+"""
+    )
+    child = start_child(program, path, server.host, "one")
+    server.wait_for_requests(1)
+    out, err = child.communicate("\n", timeout=60)
+    assert child.returncode == 0, err
+    assert float(out.split()[-1]) < 1.0
+    server.stop()
+    server.hangs = False
+    server.start()
+    run_child(TRACED + "traced(delivery, settings)\ndelivery.flush(20)", path, server.host, "one")
+    assert len(server.rows) == 3 + 4 + 2
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_children_of_multiprocessing_deliver_at_their_end(
+    method: str, server: Server, path: Path, tmp_path: Path
+) -> None:
+    """They end by os._exit, and their runs arrive all the same."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "if __name__ == '__mp_main__' or __name__ == '__main__':\n"
+        + "".join(
+            f"    {line}\n"
+            for line in PATIENT.replace("sys.argv[1:4]", repr((str(path), server.host, "one"))).splitlines()
+        )
+        + f"""
+def work():
+    traced(delivery, settings, steps=5)
+
+if __name__ == "__main__":
+    import multiprocessing
+    context = multiprocessing.get_context({method!r})
+    children = [context.Process(target=work) for _ in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+    assert [child.exitcode for child in children] == [0, 0]
+"""
+    )
+    run_child(
+        f"import runpy, sys\nsys.argv = [{str(script)!r}]\nimport subprocess\n"
+        f"sys.exit(subprocess.run([sys.executable, {str(script)!r}]).returncode)"
+    )
+    assert len(server.rows) == 12
+    assert set(server.arrivals.values()) == {1}
+
+
+def test_a_program_that_is_interrupted_still_delivers(server: Server, path: Path) -> None:
+    """Ctrl-C ends the program as it would, and the trace arrives."""
+    child = start_child(
+        PATIENT + "traced(delivery, settings, steps=3)\nprint('go', flush=True)\nsys.stdin.readline()",
+        path, server.host, "one",
+    )  # fmt: skip
+    assert child.stdout is not None and child.stdout.readline() == "go\n"
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=30)
+    assert child.returncode == -signal.SIGINT
+    assert len(server.rows) == 4
+
+
+def test_memory_stays_bounded_while_the_server_is_away(path: Path) -> None:
+    """What waits is in the file: a hundred thousand spans take no more memory than ten thousand."""
+    program = (
+        TRACED
+        + """
+import resource
+def rss():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
+traced(delivery, settings, steps=10_000)
+delivery.flush(0.2)
+before = rss()
+for _ in range(9):
+    traced(delivery, settings, steps=10_000)
+    delivery.flush(30, ships=False)
+delivery.flush(0.2)
+print(rss() - before)
+"""
+    )
+    out, _ = run_child(program, path, "http://127.0.0.1:9", "one")
+    assert int(out) < 60_000  # the queue's limit is 32 MiB
