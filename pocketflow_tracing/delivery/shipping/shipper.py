@@ -54,6 +54,7 @@ class Shipper:
         self._may_start = deque([True])
         self._bell = Bell()
         self._leave = False
+        self._is_over = False
         self._busy = False
         self._calls: deque[float] = deque()
         """When to come: appending is a single step, whoever breaks in."""
@@ -120,7 +121,7 @@ class Shipper:
         self._hurry()
         while left := self._left(own=True):
             seconds = deadline - time.monotonic()
-            if seconds <= 0 or self._leave or self._is_hopeless():
+            if seconds <= 0 or self._is_over or self._is_hopeless():
                 break
             time.sleep(min(POLL_SECONDS, seconds))
         return left
@@ -142,8 +143,8 @@ class Shipper:
                 break
             time.sleep(min(POLL_SECONDS / 4, deadline - now))
         self.left_at_end = left
-        self._leave = True
-        self._bell.ring()
+        self._is_over = True
+        self._end(min(FORK_SECONDS, max(0.0, deadline - time.monotonic()) + POLL_SECONDS))
         return left
 
     def _hurry(self) -> None:
@@ -191,6 +192,8 @@ class Shipper:
             finally:
                 self._busy = False
         self._close()
+        if self._is_over:
+            self._close_stores()
         if self._thread is this:
             self._thread = None
             self._may_start.append(True)
@@ -203,6 +206,14 @@ class Shipper:
             except Exception as failure:
                 log.debug("cannot close a connection", exc_info=failure)
         self._retired.clear()
+
+    def _close_stores(self) -> None:
+        for place in list(self._places.values()):
+            for store in place.outlets():
+                try:
+                    store.close()
+                except StoreError as failure:
+                    log.debug("cannot close: %s", failure)
 
     def _round(self) -> float:
         """Send everything there is to send; when to come again."""
@@ -243,19 +254,26 @@ class Shipper:
 
     def rest(self) -> bool:
         """Bring the thread to its end for a fork, unless it is held up; whether it was there."""
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if self._thread is None or self._thread is threading.current_thread():
             return False
-        began = time.monotonic()
-        self._leave = True
-        while thread.is_alive():
-            sending = any(courier.is_sending for courier in list(self._couriers.values()))
-            if time.monotonic() > began + (FORK_SENDING_SECONDS if sending else FORK_SECONDS):
-                break
-            self._bell.ring()
-            thread.join(POLL_SECONDS)
+        self._end(FORK_SECONDS)
         self._leave = False
         return True
+
+    def _end(self, seconds: float) -> None:
+        """Have the thread end, and wait for it for so long, or for a moment where it is held up."""
+        self._leave = True
+        thread = self._thread
+        began = time.monotonic()
+        while thread is not None and thread.is_alive():
+            self._bell.ring()
+            sending = any(courier.is_sending for courier in list(self._couriers.values()))
+            if time.monotonic() > began + (min(seconds, FORK_SENDING_SECONDS) if sending else seconds):
+                break
+            try:
+                thread.join(POLL_SECONDS / 4)
+            except RuntimeError:
+                return  # another thread is starting it at this moment
 
     def go_on(self) -> None:
         """After a fork, in the parent: start again what came to rest."""
