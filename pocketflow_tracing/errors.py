@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
-log = logging.getLogger("pocketflow_tracing")
+logger = logging.getLogger("pocketflow_tracing")
+
+
+class _Log(logging.LoggerAdapter):  # type: ignore[type-arg]  # no generic before 3.11
+    """Writes to `logger` and never raises: the handlers that run there are the program's own."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write a line, as far as the program's handlers can."""
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except Exception:  # a broken handler or a closed stream must not reach the traced program
+            pass
+
+
+log = _Log(logger, {})
 
 RECORDER = "the recorder"
 """Where a failure is said to be that happened on the program's own thread."""
@@ -37,16 +52,12 @@ _told: set[str] = set()
 def tell_once(key: str, message: str) -> None:
     """Log `message` as a warning, the first time only that `key` is told in this process.
 
-    Without any logging set up, Python's last-resort handler shows it on stderr. Never raises: a
-    broken handler or a closed stream must not reach the traced program.
+    Without any logging set up, Python's last-resort handler shows it on stderr. Never raises.
     """
     if key in _told:
         return
     _told.add(key)
-    try:
-        log.warning(message)
-    except Exception:  # the user's logging handlers run here
-        pass
+    log.warning(message)
 
 
 def report_failure(where: str, failure: BaseException) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from ..errors import log
+from ..errors import logger
 
 _shown: list[bool] = []
 
@@ -15,11 +15,11 @@ def show_debug_lines() -> None:
     if _shown:
         return
     _shown.append(True)
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.DEBUG)
-    if not log.hasHandlers():
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
-        log.addHandler(handler)
+        logger.addHandler(handler)
         # A program that sets up its logging later shows them itself.
         handler.addFilter(lambda record: not logging.getLogger().handlers)

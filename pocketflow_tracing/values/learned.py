@@ -10,7 +10,6 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
 
 from .keys import KeyNames
 from .patterns import Find
@@ -25,6 +24,7 @@ _LONGEST = 2048
 _MOST = 256
 _ADDRESS = re.compile(r"https?://[^@?]{0,2048}|[a-z0-9._+-]{1,64}@[a-z0-9-]{1,64}(?:\.[a-z]{2,10}){1,4}")
 """Of a page to log in to, or of a person: no secrets, though they stand beside some."""
+_PLAIN_IN_ADDRESSES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
 _SCHEMES = ("bearer", "basic", "token", "apikey", "digest")
 
 
@@ -72,7 +72,7 @@ def _forms(text: str) -> list[str]:
     secret = rest.strip() if scheme.lower() in _SCHEMES else text.strip()
     if not tells(secret):
         return []
-    return list(dict.fromkeys((secret, json.dumps(secret)[1:-1], quote(secret, safe=""))))
+    return list(dict.fromkeys((secret, json.dumps(secret)[1:-1], _in_address(secret))))
 
 
 def tells(text: str) -> bool:
@@ -93,3 +93,9 @@ def of_environment(keys: KeyNames) -> frozenset[str]:
         if keys.is_secret(name) and not (value.startswith("/") and os.path.exists(value))
         for form in _forms(value)
     )
+
+
+def _in_address(text: str) -> str:
+    """`text` as `urllib.parse.quote` writes it, whose import executes text on Python 3.13."""
+    data = text.encode("utf-8", "surrogatepass")
+    return "".join(chr(byte) if byte in _PLAIN_IN_ADDRESSES else f"%{byte:02X}" for byte in data)

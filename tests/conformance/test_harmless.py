@@ -103,14 +103,19 @@ def test_a_sink_that_raises_costs_one_line_and_nothing_else(method: str, told: l
     delattr(raising, method)  # it goes on being called, at every flush
 
 
-def test_a_broken_logger_does_not_reach_the_program(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
-    """Not even when our bug meets a bug in the user's logging."""
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_broken_logger_does_not_reach_the_program(
+    debug: bool, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    """Not even when our bug meets a bug in the user's logging, whatever is to be told there."""
 
     class Worse(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             raise RuntimeError("no logging today")
 
     logger, handler = logging.getLogger("pocketflow_tracing"), Worse()
+    known = logger.level
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
     untraced = execute(every_kind, {"n": 1})
     logger.addHandler(handler)
     try:
@@ -119,5 +124,6 @@ def test_a_broken_logger_does_not_reach_the_program(monkeypatch: pytest.MonkeyPa
             traced = execute(every_kind, {"n": 1})
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(known)
     assert_same(untraced, traced)
     told.clear()
