@@ -154,6 +154,7 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
     box = Outbox(store, HERE)
     (whole,) = box.claim(1)
     monkeypatch.setattr(outbox, "PLAN_SPANS", 7)
+    monkeypatch.setattr(outbox, "AT_ONCE_SPANS", 10)
     (pieces,) = box.claim(1)
     as_whole, in_pieces = box.page(whole.trace, 0, 100), box.page(pieces.trace, 0, 100)
     assert len(in_pieces) == 50

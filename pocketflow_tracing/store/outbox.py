@@ -29,6 +29,9 @@ CLAIM_TRACES = 100
 PLAN_SPANS = 500
 """How many spans are ordered in one transaction: others write in between."""
 
+AT_ONCE_SPANS = 50_000
+"""A longer trace is ordered piece by piece."""
+
 _ENDED = """
 SELECT o.trace, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
 WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NOT NULL {chosen}
@@ -45,6 +48,10 @@ WHERE number IN (SELECT leased_by FROM outbox WHERE lease_ns > ?)
 """
 _THIS = "WHERE destination = ? AND trace = ?"
 _LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0)) FROM spans WHERE trace = ?"
+_TIMINGS_OF = """
+SELECT span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE trace = ?
+ORDER BY start_ns, seq, rowid
+"""
 _TIMINGS = """
 SELECT rowid, span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid IN ({})
 """
@@ -158,11 +165,12 @@ class Outbox:
         counts: dict[int, int] = {}
         made: list[tuple[Any, ...]] = []
         for trace in traces:
-            rowids, known, last_ns = self._rowids(trace)
-            counts[trace] = len(rowids)
-            if known == len(rowids):
+            counts[trace], known, last_ns = self._counts(trace)
+            if known == counts[trace]:
                 continue
-            for export in exports(self._timings(rowids, last_ns)):
+            is_long = counts[trace] > AT_ONCE_SPANS
+            timings = self._paged_timings(trace, last_ns) if is_long else self._timings(trace, last_ns)
+            for export in exports(timings):
                 made.append((trace, *export))
                 if len(made) >= PLAN_SPANS:
                     self._keep(made, {})
@@ -170,26 +178,39 @@ class Outbox:
         self._keep(made, counts)
         return counts
 
-    def _rowids(self, trace: int) -> tuple[array[int], int, int]:
-        """The spans of a trace in start order, how many are ordered already, and its last moment."""
+    def _counts(self, trace: int) -> tuple[int, int, int]:
+        """How many spans a trace has, how many are ordered already, and its last moment."""
         with self.store.reading() as connection:
             if connection is None:
-                return array("q"), 0, 0
+                return 0, 0, 0
+            spans, known = (
+                connection.execute(f"SELECT count(*) FROM {table} WHERE trace = ?", (trace,)).fetchone()[0]
+                for table in ("spans", "exports")
+            )
+            return spans, known, connection.execute(_LAST_NS, (trace,)).fetchone()[0] or 0
+
+    def _timings(self, trace: int, last_ns: int) -> Iterator[Timing]:
+        """The spans of a trace in start order."""
+        with self.store.reading() as connection:
+            rows = [] if connection is None else connection.execute(_TIMINGS_OF, (last_ns, trace)).fetchall()
+        return map(Timing._make, rows)
+
+    def _paged_timings(self, trace: int, last_ns: int) -> Iterator[Timing]:
+        """The same for a trace that is too long to be held in memory."""
+        with self.store.reading() as connection:
+            if connection is None:
+                return
             found = connection.execute(
                 "SELECT rowid FROM spans WHERE trace = ? ORDER BY start_ns, seq, rowid", (trace,)
             )
             rowids = array("q", (row[0] for row in found))
-            known = connection.execute("SELECT count(*) FROM exports WHERE trace = ?", (trace,)).fetchone()[0]
-            return rowids, known, connection.execute(_LAST_NS, (trace,)).fetchone()[0] or 0
-
-    def _timings(self, rowids: array[int], last_ns: int) -> Iterator[Timing]:
         for first in range(0, len(rowids), PLAN_SPANS):
             wanted = rowids[first : first + PLAN_SPANS]
             with self.store.reading() as connection:
                 if connection is None:
                     return
-                found = connection.execute(_TIMINGS.format(",".join(map(str, wanted))), (last_ns,))
-                page = {row[0]: row[1:] for row in found}
+                query = _TIMINGS.format(",".join(map(str, wanted)))
+                page = {row[0]: row[1:] for row in connection.execute(query, (last_ns,))}
             yield from (Timing._make(page[rowid]) for rowid in wanted if rowid in page)
 
     def _keep(self, made: Sequence[tuple[Any, ...]], counts: dict[int, int]) -> None:
