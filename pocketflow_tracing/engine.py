@@ -142,18 +142,19 @@ class Engine:
     def _cut_short(self, recorder: Recorder | None) -> None:
         """Events stopped arriving: what is open never sees its end."""
         log.warning(
-            "[TRACING] events stopped, for another tool or a signal handler's exception; "
-            "traces of this time are incomplete"
+            "[TRACING] events stopped, for another tool, the recursion limit or a signal handler's "
+            "exception; traces of this time are incomplete"
         )
         for trace in list(self.spans.running.values()):
             if recorder is not None:
-                recorder.sweep(trace)
+                recorder.sweep(trace, is_known=False)
         self.spans.abandon()
 
     def _sweep(self, scope: Scope) -> None:
+        is_known = self._probe is not None and (self._probe.was_hit or not self._probe.is_lost())
         for trace in list(self.spans.running.values()):
             if trace.origin is scope and self._recorder is not None:
-                self._recorder.sweep(trace)
+                self._recorder.sweep(trace, is_known=is_known)
 
     # Spans of the program's own.
 

@@ -15,7 +15,7 @@ from typing import Any
 from .anatomy import Anatomy, Call, Machinery, Role
 from .frames import Frames
 from .live import LiveSpan, LiveTrace
-from .model import SpanKind
+from .model import SpanKind, Status
 from .phases import Phases
 from .reading import COROUTINE, read
 from .scopes import Scopes, get_here, set_here
@@ -127,11 +127,14 @@ class Recorder:
 
     # What the engine asks.
 
-    def sweep(self, trace: LiveTrace) -> None:
-        """End `trace` if nothing can end what is open in it: an interrupt hit the recorder itself."""
+    def sweep(self, trace: LiveTrace, *, is_known: bool = True) -> None:
+        """End `trace` if nothing can end what is open in it.
+
+        An interrupt hit the recorder itself, and ended it; or, unless that `is_known`, events stopped.
+        """
         if self._frames.has_gone(trace):
             self._frames.forget(trace)
-            self._spans.close_orphans(trace)
+            self._spans.close_orphans(trace, Status.ERROR if is_known else Status.UNSET)
 
     def is_idle(self) -> bool:
         """Whether no traced code is under way."""

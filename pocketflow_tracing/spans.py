@@ -170,17 +170,18 @@ class Spans:
         if not trace.open and trace.root is not None and trace.root.end:
             self.end_trace(trace)
 
-    def close_orphans(self, trace: LiveTrace) -> None:
+    def close_orphans(self, trace: LiveTrace, status: Status) -> None:
         """End the spans of `trace` that nothing will end any more, and the trace with them.
 
-        What kept us from seeing their end was raised in a callback of ours, and so ended them too.
+        They failed where what kept us from seeing their end was raised in a callback of ours; else
+        nobody knows.
         """
         trace.complete = False
         root = trace.root
         now = clock()
         for span in reversed(list(trace.open.values())):
             span.end = root.end if root is not None and root.end else now
-            span.status = _ERROR
+            span.status = status
             self.emit(span)
         self.end_trace(trace)
 

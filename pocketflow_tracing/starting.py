@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from .anatomy import Anatomy, Machinery, NodeType, Role
 from .frames import Frames
 from .live import LiveSpan, clock
-from .model import SpanKind
+from .model import SpanKind, Status
 from .reading import fields_of, functions_in, read
 from .scopes import Current, Scope, Scopes, Settings, get_here, set_here
 from .spans import Spans
@@ -87,7 +87,7 @@ class Starting:
             return span, scopes  # called by a frame of that very step
         while span is not None and not self._frames.is_alive(span, frame):
             self._frames.forget(span.trace)
-            self._spans.close_orphans(span.trace)
+            self._spans.close_orphans(span.trace, Status.ERROR)
             span, scopes = self._scopes.locate()
         return span, scopes
 

@@ -46,6 +46,9 @@ class Listener(Protocol):
 class Probe(Protocol):
     """A source of events. It watches from `start` to `stop` and leaves nothing behind."""
 
+    was_hit: bool
+    """Whether an exception of a signal handler's came out of a callback, and so ended what ran."""
+
     def start(self, *, every_thread: bool) -> bool:
         """Begin to watch; False, told once, where that is not possible."""
 

@@ -31,6 +31,7 @@ class MonitoringProbe:
         self._listener = listener
         self._watched: dict[int, CodeType] = {}
         self._tool: int | None = None
+        self.was_hit = False  # and if one was, events go on
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
         self._monitoring = monitoring
         events = monitoring.events

@@ -39,6 +39,7 @@ class ProfileProbe:
     """Watches the thread it is started in, and threads that begin while it is on."""
 
     def __init__(self, machinery: dict[int, Machinery], listener: Listener) -> None:
+        self.was_hit = False
         self._machinery = machinery
         self._listener = listener
         self._stopped = True
@@ -126,6 +127,7 @@ class ProfileProbe:
             if not thread.is_watched:
                 thread.is_watched, thread.previous = True, self._previous_hook
             previous = thread.previous
+            self.was_hit = True
             try:
                 if event == "call":
                     self._on_call(frame)
@@ -136,7 +138,9 @@ class ProfileProbe:
                     if piece is not None:
                         self._on_c_event(piece, frame, event)
             except Exception as failure:
+                self.was_hit = not isinstance(failure, RecursionError)
                 callback_failed(self._listener, failure)
+            self.was_hit = False
         if previous is not None:
             previous(frame, event, argument)
 

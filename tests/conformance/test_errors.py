@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pocketflow import AsyncFlow, AsyncNode, BaseNode, Flow, Node
 
+from pocketflow_tracing import Status
 from pocketflow_tracing.testing import capture_traces
 
 from .harness import FLOWS_RETURN_ACTIONS, both, compare, execute, outlines, shown, spans_of, tree
@@ -389,6 +390,26 @@ def test_the_recursion_limit_inside_exec_is_an_ordinary_error(told: list[str]) -
                 fallback ok
         """)
     ]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_the_recursion_limit_hid_is_not_called_an_error(again: bool, told: list[str]) -> None:
+    """Where events stop, nobody knows how a flow ended; the next scope sees everything again."""
+
+    class Recovers(Node):
+        def exec(self, prep_res: Any) -> Any:
+            try:
+                Bottomless().exec(None)
+            except RecursionError:
+                return "recovered"
+
+    for _ in range(1 + again):
+        with capture_traces() as traces:
+            Flow(start=Recovers()).run({})
+        [trace] = traces
+        ends = {span.status for span in trace.spans}
+        assert ends in ({Status.OK}, {Status.UNSET}) and trace.complete == (ends == {Status.OK})
+    told.clear()
 
 
 class Russian(Node):

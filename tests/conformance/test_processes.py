@@ -265,9 +265,11 @@ def run():
             caught += isinstance(alarm, Alarm)
             alarm = alarm.__context__
 
-traces = []
+traces, ends = [], {{"error"}}
 if os.environ.get("POCKETFLOW_TRACING_PROBE") == "profile" or sys.version_info < (3, 12):
-    # Python takes a profile function off that an exception leaves: the next scope sets it again.
+    # Python takes a profile function off that an exception leaves: the next scope sets it again. Where
+    # that comes before the first line of ours, it looks as if the recursion limit had done it.
+    ends.add("unset")
     for flow in range(150):
         with capture_traces() as found:
             run()
@@ -281,7 +283,8 @@ assert rung == caught, (rung, caught)
 assert len(began) <= len(traces) <= 150, (len(began), len(traces))
 for trace in traces:
     assert all(span.end_ns is not None for span in trace.spans)
-    assert outline(trace).startswith("flow Flow error"), outline(trace)[:80]
+    kind, name, end = outline(trace).split()[:3]
+    assert end in ends and (end == "error" or not trace.complete), outline(trace)[:80]
 with capture_traces() as traces:
     Child(start=Leaf()).run({{}})
 print(outline(traces[0]).strip())
