@@ -7,6 +7,7 @@ from typing import Any
 from .nodes import BOOL, FIELDS, HEAD, ITEMS, PAIRS, STUB, TEXT, Mark, Node, Snapshot, inner, omitted
 
 _SET = (ITEMS, "set")
+_MISSING = object()
 WHOLE_VALUE = "(value)"
 """The key under which a change shows that is not one of entries."""
 
@@ -53,6 +54,10 @@ def compare(before: Snapshot, after: Snapshot) -> ChangeSet | None:
 
 def _compared(before: Node, after: Node, levels: int) -> ChangeSet | None:
     """The changes between two containers of one kind, or None where they are no such thing."""
+    if type(before) is dict and type(after) is dict:
+        return _compared_entries(before, after, 0, 0, levels)
+    if type(before) is list and type(after) is list:
+        return _compared_items(before, after, 0, 0, levels)
     old, new = _entries(before), _entries(after)
     if old is not None and new is not None and _word(before) == _word(after):
         changes = _compared_entries(old, new, omitted(before), omitted(after), levels)
@@ -106,11 +111,14 @@ def _compared_entries(
 ) -> ChangeSet:
     changes = ChangeSet()
     for key, after in new.items():
-        if key in old:
-            _note(changes, key, old[key], after, levels)
+        before = old.get(key, _MISSING)
+        if before is after:
+            continue
+        if before is not _MISSING:
+            _note(changes, key, before, after, levels)
         elif not old_hidden:
             changes.added[key] = after
-    if not new_hidden:
+    if not new_hidden and not old.keys() <= new.keys():
         for key, before in old.items():
             if key not in new:
                 changes.removed[key] = before
@@ -122,8 +130,9 @@ def _compared_items(
 ) -> ChangeSet:
     changes = ChangeSet()
     both = min(len(old), len(new))
-    for index in range(both):
-        _note(changes, str(index), old[index], new[index], levels)
+    for index, (before, after) in enumerate(zip(old, new)):  # noqa: B905
+        if before is not after:
+            _note(changes, str(index), before, after, levels)
     if not old_hidden:
         changes.added.update((str(index), new[index]) for index in range(both, len(new)))
     elif new_hidden != old_hidden and len(old) + old_hidden != len(new) + new_hidden:
@@ -134,7 +143,7 @@ def _compared_items(
 
 
 def _note(changes: ChangeSet, key: str, before: Node, after: Node, levels: int) -> None:
-    if before is after or _alike(before, after):
+    if _alike(before, after):
         return
     nested = _compared(before, after, levels - 1) if levels > 1 else None
     if nested is None:

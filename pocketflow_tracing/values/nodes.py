@@ -61,7 +61,7 @@ _BUILTINS = (object, type(None), str, int, bool, float, dict, list)
 class Limits:
     """What one value may cost: nesting, bytes, and the user's serializers by type. Never changed."""
 
-    __slots__ = ("max_bytes", "max_depth", "serializers")
+    __slots__ = ("depth", "max_bytes", "max_depth", "nothing", "plain", "serializers", "serializes_builtins")
 
     def __init__(
         self,
@@ -70,8 +70,16 @@ class Limits:
         serializers: Mapping[type, Callable[[Any], Any]] | None = None,
     ) -> None:
         self.max_depth = max_depth
+        self.depth = min(max_depth, MAX_DEPTH)
+        """The deepest nesting that is really walked."""
         self.max_bytes = max_bytes
         self.serializers = {} if serializers is None else serializers
+        self.plain = not self.serializers
+        """Whether no type has a serializer."""
+        self.serializes_builtins = any(any(kind is known for known in _BUILTINS) for kind in self.serializers)
+        """Whether a serializer speaks for str, int, dict and the like, which otherwise need no look-up."""
+        self.nothing = Snapshot(None, BASE_COST, self)
+        """The capture of None, which is the commonest value of all."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -83,16 +91,24 @@ class Limits:
 
     __hash__ = None  # type: ignore[assignment]
 
-    @property
-    def serializes_builtins(self) -> bool:
-        """Whether a serializer speaks for str, int, dict and the like, which otherwise need no look-up."""
-        return any(any(kind is known for known in _BUILTINS) for kind in self.serializers)
-
     @classmethod
     def of(cls, config: TracingConfig) -> Limits:
         """The limits that the settings of a run ask for."""
         serializers = getattr(config, "serializers", None) or {}
         return cls(config.max_depth, config.max_value_bytes, dict(serializers))
+
+
+class Part:
+    """What one entry of a store was charged, as long as it is the same: captures hand it on to the next."""
+
+    __slots__ = ("cost", "rendered", "share")
+
+    def __init__(self, cost: int, share: int = 0) -> None:
+        self.cost = cost
+        self.share = share
+        """The room there was for it when it was cut, 0 where it is whole."""
+        self.rendered: Any = None
+        """The worker's cache."""
 
 
 class Snapshot:
@@ -101,7 +117,7 @@ class Snapshot:
     __slots__ = ("limits", "parts", "rendered", "root", "size", "whole")
 
     def __init__(
-        self, root: Node, size: int, limits: Limits, whole: bool = True, parts: dict[str, int] | None = None
+        self, root: Node, size: int, limits: Limits, whole: bool = True, parts: dict[str, Part] | None = None
     ) -> None:
         self.root = root
         self.size = size
@@ -110,7 +126,7 @@ class Snapshot:
         self.whole = whole
         """Whether nothing was left out."""
         self.parts = parts
-        """For a whole dict: what its entries that are not plain were charged, by key."""
+        """For a dict with str keys: what belongs to its entries that are no plain scalars, by key."""
         self.rendered: Any = None
         """The worker's cache: one value is shown by many spans."""
 

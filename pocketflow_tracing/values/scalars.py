@@ -62,35 +62,34 @@ _DAY = "year month day"
 _TIME = "hour minute second microsecond"
 
 
-def _moment(base: type, parts: str) -> Reader:
+def _moment(base: Any, parts: str) -> Reader:
     """Reads dates and times by the base type's C getters, so that no `tzinfo` of the user's is asked."""
     getters = [classes.native_getter(base, part) for part in parts.split()]
+    zone_of = base.__dict__["tzinfo"].__get__ if "tzinfo" in base.__dict__ else lambda value: None
+    isoformat = base.isoformat
 
     def read(value: Any, most: int) -> Node:
+        zone = zone_of(value)
+        is_known = zone is None or _is_known_zone(type(zone))
+        if is_known and type(value) is base:
+            return Mark((TEXT, isoformat(value)))
         kept = [get(value) for get in getters if get is not None]
-        plain = base(*kept)
-        zone = _zone(value, base)
-        return Mark((TEXT, base.isoformat(plain) + zone))  # type: ignore[attr-defined]
+        shown = isoformat(base(*kept))
+        return Mark((TEXT, shown if zone is None else f"{shown} {classes.name_of(type(zone))}"))
 
     return read
 
 
-def _zone(value: Any, base: type) -> str:
-    if "tzinfo" not in base.__dict__:
-        return ""
-    zone = base.__dict__["tzinfo"].__get__(value)
-    if zone is None:
-        return ""
-    if classes.is_native(type(zone)) and classes.name_of(type(zone)) in _ZONES:
-        # C types of the standard library: asking them runs nobody's Python.
-        moment = base.isoformat(value) if type(value) is base else ""
-        sign = max(moment.rfind("+"), moment.rfind("-", 10))
-        if sign > 0:
-            return str(moment[sign:])
-    return f" {classes.name_of(type(zone))}"
+def _is_known_zone(kind: type) -> bool:
+    """Whether zones of this class are the standard library's, in C: asking them runs nobody's Python."""
+    known = _zones.get(id(kind))
+    if known is None and classes.is_native(kind) and classes.name_of(kind) in _ZONES:
+        known = _zones[id(kind)] = kind
+    return known is kind
 
 
 _ZONES = ("datetime.timezone", "zoneinfo.ZoneInfo")
+_zones: dict[int, type] = {}
 
 
 def _timedelta(base: Any) -> Reader:

@@ -43,7 +43,7 @@ def shape(value: Any, most: int) -> Node:
     """The node for `value`, with at most `most` raw entries; the rest is counted in a HEAD mark."""
     kind = type(value)
     found = _readers.get(id(kind))
-    reader = _learn(kind) if found is None else found[1]
+    reader = found[1] if found is not None and found[0]() is kind else _learn(kind)
     try:
         return reader(value, most)
     except (RuntimeError, MemoryError):
@@ -156,6 +156,36 @@ def _read_exception(kind: type) -> Reader:
     return read
 
 
+class _FieldsOfDict:
+    """Reads instances that have no fields but those in their `__dict__`."""
+
+    __slots__ = ("_otherwise", "fields_of", "name")
+
+    def __init__(self, name: str, fields_of: classes.Getter, otherwise: Reader) -> None:
+        self.name = name
+        self.fields_of = fields_of
+        self._otherwise = otherwise
+
+    def __call__(self, value: Any, most: int) -> Node:
+        fields = self.fields_of(value)
+        if type(fields) is not dict or not 0 < len(fields) <= most:
+            return self._otherwise(value, most)
+        copied = fields.copy()
+        for key in copied:
+            if type(key) is not str:
+                return self._otherwise(value, most)
+        return Mark((FIELDS, self.name, copied))
+
+
+def plain_fields(value: Any, name: str) -> dict[Any, Any] | None:
+    """The `__dict__` of an object that has no other fields, if the name of its class is `name`."""
+    known = _readers.get(id(type(value)))
+    if known is None or known[0]() is not type(value) or type(known[1]) is not _FieldsOfDict:
+        return None
+    fields = known[1].fields_of(value) if known[1].name == name else None
+    return fields if type(fields) is dict else None
+
+
 def _read_fields(kind: type) -> Reader:
     """Reads instances of a class field by field: slots first, then `__dict__`."""
     name = classes.name_of(kind)
@@ -185,7 +215,9 @@ def _read_fields(kind: type) -> Reader:
         node = Mark((FIELDS, name, found)) if type(found) is dict else found
         return _headed(node, count - len(pairs[:most]))
 
-    return read
+    if own_dict is None or slots or extra is not None:
+        return read
+    return _FieldsOfDict(name, own_dict, read)
 
 
 def _set_slot(get: classes.Getter, value: Any) -> Any:
@@ -253,14 +285,20 @@ def _tuple_reader(kind: type) -> Reader:
 
 
 # Keyed by id(): hashing a class would run its metaclass's __hash__. The weak reference lets the class
-# go, and takes the entry with it before another class can have its address.
-_readers: dict[int, tuple[Any, Reader]] = {}
+# go, and tells it from another one that has its address later. It has no callback: in that, the exception
+# of a signal handler would be lost.
+_readers: dict[int, tuple[Callable[[], Any], Reader]] = {}
+_sweep_at = [1024]
 
 
 def _learn(kind: type) -> Reader:
-    key = id(kind)
+    if len(_readers) >= _sweep_at[0]:
+        for key, known in list(_readers.items()):
+            if known[0]() is None:
+                _readers.pop(key, None)
+        _sweep_at[0] = max(1024, 2 * len(_readers))
     reader = _reader(kind)
-    _readers[key] = (weakref.ref(kind, lambda _: _readers.pop(key, None)), reader)
+    _readers[id(kind)] = (weakref.ref(kind), reader)
     return reader
 
 
@@ -283,6 +321,11 @@ def leaf_cost(node: Node) -> int:
 
 def stub(value: Any) -> Mark:
     """What is shown of a value that there is no room, or no depth left, to open."""
+    kind = type(value)
+    if kind is dict and value:
+        return Mark((STUB, f"{{… +{len(value):,} more}}"))
+    if kind is list and value:
+        return Mark((STUB, f"[… +{len(value):,} more]"))
     node = shape(value, 0)
     if type(node) is not Mark:
         node = Mark((TEXT, "{}" if type(node) is dict else "[]"))
@@ -332,4 +375,4 @@ def _read_mark(mark: Any, most: int) -> Node:
     return Mark((*mark[:-1], node))
 
 
-_readers[id(Mark)] = (None, _read_mark)
+_readers[id(Mark)] = (weakref.ref(Mark), _read_mark)

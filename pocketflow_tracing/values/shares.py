@@ -15,24 +15,32 @@ from .nodes import (
     FLOAT_COST,
     HEAD,
     KEY_COST,
-    MAX_DEPTH,
     Limits,
     Mark,
     Node,
+    Part,
     Snapshot,
+    inner,
 )
+from .sameness import same
 from .scalars import cut
-from .walk import TooDeep, TooMuch, same, whole
+from .shapes import stub
+from .walk import TooDeep, TooMuch, whole
 
 FEW = 4
 """Fewer items than these are no head of a list: its first ones are too big, and cut in their turn."""
 _SHORT = 128
 _ITEM_BYTES = 24
+_MANY = 16
+"""More entries that are too big than these are cut together, in one walk."""
 
 
-def in_shares(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
-    """As much of a dict as fits; raises TooMuch where the keys alone are too many, or are no str."""
-    return _Shares(value, limits, previous).captured()
+def in_shares(value: dict[Any, Any], limits: Limits, previous: Snapshot | None, unchanged: int) -> Snapshot:
+    """As much of a dict as fits; raises TooMuch where the keys alone are too many, or are no str.
+
+    Its first entries are known to be `unchanged` since `previous`.
+    """
+    return _Shares(value, limits, previous).captured(unchanged)
 
 
 def first_items(
@@ -67,121 +75,161 @@ def first_items(
     return kept, room, is_whole
 
 
+class _Entry:
+    """An entry that takes time to look at; `weight` is what its length tells."""
+
+    __slots__ = ("item", "key", "known", "weight")
+
+    def __init__(self, weight: int, key: str, item: Any, known: Part | None) -> None:
+        self.weight = weight
+        self.key = key
+        self.item = item
+        self.known = known
+        """What is known of it, where it has not changed since the capture before."""
+
+
 class _Shares:
     def __init__(self, value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> None:
         self.value = value
         self.limits = limits
-        self.depth = min(limits.max_depth, MAX_DEPTH) - 1
+        self.depth = limits.depth - 1
         self.room = limits.max_bytes
         self.target: dict[str, Node] = {}
-        self.parts: dict[str, int] = {}
+        self.parts: dict[str, Part] = {}
         self.whole = True
         self.known: dict[str, Node] = {}
-        self.known_parts: dict[str, int] = {}
+        self.known_parts: dict[str, Part] = {}
         if previous is not None and previous.parts is not None:
             self.known, self.known_parts = previous.root, previous.parts
+        self.fair = 0
+        """The room for each, if it were shared alike."""
+        self.patience = limits.max_bytes // 4
+        """Bytes that may be walked to no avail, to see whether entries fit."""
 
-    def captured(self) -> Snapshot:
-        waiting = self._plain_entries()
+    def captured(self, unchanged: int) -> Snapshot:
+        waiting = self._plain_entries(unchanged)
         if self.room < 0:
             raise TooMuch
-        waiting.sort(key=_weight)
-        too_big: list[tuple[int, str, Any]] = []
-        for index, entry in enumerate(waiting):
-            left = len(waiting) - index
-            # The last one may have all the room there is: a list is then cut where it ends, in one walk.
-            if (left == 1 and type(entry[2]) is list) or not self._fits(entry, self.room // left):
-                too_big.append(entry)
-        # Where it is sure that not all fits, a quarter of the budget goes to what takes time to walk.
-        sure = sum(_least(item) for _, _, item in too_big) > self.room
-        walked = self.limits.max_bytes // 4 if sure else self.room
-        for index, (_, key, item) in enumerate(too_big):
-            left, before = len(too_big) - index, self.room
-            share = self.room // left
-            if type(item) is str:
-                self._cut_text(key, item, share)
+        if not self._all_known(waiting):
+            waiting.sort(key=_weight)
+            self.fair = self.room // len(waiting)
+            too_big: list[_Entry] = []
+            for index, entry in enumerate(waiting):
+                left = len(waiting) - index
+                # The last may have all the room there is: a list is then cut where it ends, in one walk.
+                is_last_list = left == 1 and type(entry.item) is list
+                if is_last_list or not self._fits(entry, self.room // left):
+                    too_big.append(entry)
+            if len(too_big) > _MANY:
+                self._cut_together(too_big)
             else:
-                self._cut_to(key, item, min(share, walked // left))
-                walked -= before - self.room
+                self._cut_each(too_big)
         size = self.limits.max_bytes - self.room + BASE_COST
         return Snapshot(self.target, size, self.limits, self.whole, self.parts)
 
-    def _plain_entries(self) -> list[tuple[int, str, Any]]:
-        """Take what is short as it is; the length, key and value of what is not."""
+    def _plain_entries(self, unchanged: int) -> list[_Entry]:
+        """Take what is short as it is; what is not is left to look at."""
         if len(self.value) * (KEY_COST + ENTRY_COST) > self.room // 2 or self.depth < 0:
             raise TooMuch
-        waiting: list[tuple[int, str, Any]] = []
+        waiting: list[_Entry] = []
         for key, item in self.value.items():
             if type(key) is not str:
                 raise TooMuch
             self.room -= len(key) + KEY_COST + ENTRY_COST
             self.target[key] = item  # so that the order of the keys stays
             kind = type(item)
-            if kind is str:
-                if len(item) <= _SHORT:
-                    self.room -= len(item)
-                else:
-                    waiting.append((len(item) // _ITEM_BYTES, key, item))
+            unchanged -= 1
+            if kind is str and len(item) <= _SHORT:
+                self.room -= len(item)
             elif kind is float:
                 self.room -= FLOAT_COST - ENTRY_COST
             elif kind is not int and item is not None:
-                waiting.append((len(item) if kind is list or kind is dict else 1, key, item))
+                known = self.known_parts.get(key)
+                if known is not None and unchanged < 0 and not same(item, self.known[key], self.limits):
+                    known = None
+                waiting.append(_Entry(_length(item), key, item, known))
         return waiting
 
-    def _fits(self, entry: tuple[int, str, Any], share: int) -> bool:
-        """Take the whole of an entry, unless it is bigger than its share."""
-        weight, key, item = entry
-        if type(item) is str:
-            if len(item) <= share:
-                self.room -= len(item)
-                return True
-            return False
-        if weight * _ITEM_BYTES > share:
-            return False
+    def _all_known(self, waiting: list[_Entry]) -> bool:
+        """Take over everything, where it was captured before, unless there is much more room now."""
+        parts = [(entry.key, entry.known) for entry in waiting if entry.known is not None]
+        cut = [part.share for _, part in parts if part.share]
         if (
-            key in self.known_parts
-            and self.known_parts[key] <= share
-            and same(item, self.known[key], self.limits)
+            len(parts) < len(waiting)
+            or sum(part.cost for _, part in parts) > self.room
+            or (cut and self.room // len(cut) > 2 * min(cut))
         ):
-            self._put(key, self.known[key], self.known_parts[key])
-            return True
-        try:
-            node, left = whole(item, share, self.depth, self.limits)
-        except TooMuch:
             return False
-        self._put(key, node, share - left)
+        for key, part in parts:
+            self._put(key, self.known[key], part)
         return True
 
-    def _put(self, key: str, node: Node, cost: int) -> None:
+    def _fits(self, entry: _Entry, share: int) -> bool:
+        """Take the whole of an entry, or what is known of it, unless that is bigger than its share."""
+        known = entry.known
+        if known is not None and known.cost <= share and (not known.share or self.fair <= 2 * known.share):
+            self._put(entry.key, self.known[entry.key], known)
+            return True
+        if entry.weight * _ITEM_BYTES > share or share > self.patience:
+            return False
+        try:
+            node, left = whole(entry.item, share, self.depth, self.limits)
+        except TooMuch:
+            self.patience -= share
+            return False
+        self._put(entry.key, node, Part(share - left))
+        return True
+
+    def _put(self, key: str, node: Node, part: Part) -> None:
         self.target[key] = node
-        self.parts[key] = cost
-        self.room -= cost
+        self.parts[key] = part
+        self.room -= part.cost
+        self.whole = self.whole and not part.share
+
+    def _cut_each(self, too_big: list[_Entry]) -> None:
+        """Cut a few entries, each to its share of the room."""
+        # What takes time to walk gets half of it, and a quarter where it is sure that not all fits.
+        sure = sum(_least(entry.item) for entry in too_big) > self.room
+        walked = self.limits.max_bytes // 4 if sure else self.room // 2
+        for index, entry in enumerate(too_big):
+            left, before = len(too_big) - index, self.room
+            share = self.room // left
+            if type(entry.item) is str:
+                self._cut_text(entry.key, entry.item, share)
+            else:
+                self._cut_to(entry.key, entry.item, min(share, walked // left), share)
+                walked -= before - self.room
 
     def _cut_text(self, key: str, item: str, share: int) -> None:
         """Take a text, or its head."""
-        if len(item) > share:
-            share -= share % _SHORT  # the same cut again, where little else has changed
-            self.target[key] = cut(item, share, len(item))
-            self.whole = False
-        self.room -= min(len(item), share)
+        if len(item) <= share:
+            self.room -= len(item)
+            return
+        share -= share % _SHORT  # the same cut again, where little else has changed
+        self._put(key, cut(item, share, len(item)), Part(share, share or 1))
 
-    def _cut_to(self, key: str, item: Any, share: int) -> None:
-        """Take of an entry what its share allows, which may turn out to be all."""
+    def _cut_to(self, key: str, item: Any, room: int, share: int) -> None:
+        """Take of an entry as much as there is room for, which may turn out to be all."""
         if type(item) is list:
-            kept, left, is_whole = first_items(item, share, self.depth, self.limits, (self.value, None))
+            kept, left, is_whole = first_items(item, room, self.depth, self.limits, (self.value, None))
             left_out = len(item) - len(kept)
-            if left_out <= 0 and is_whole:
-                self._put(key, kept, share - left)
+            if left_out <= 0 or len(kept) >= FEW:
+                node = Mark((HEAD, left_out, kept)) if left_out > 0 else kept
+                self._put(key, node, Part(room - left, 0 if is_whole and left_out <= 0 else share))
                 return
-            if len(kept) >= FEW:
-                self.target[key] = Mark((HEAD, left_out, kept)) if left_out > 0 else kept
-                self.room -= share - left
-                self.whole = False
-                return
-        smaller = Limits(self.depth, max(ENTRY_COST, share), self.limits.serializers)
-        self.target[key], cost, is_whole = heads(item, smaller, (self.value, None))
-        self.room -= cost
-        self.whole = self.whole and is_whole
+        smaller = Limits(self.depth, max(ENTRY_COST, room), self.limits.serializers)
+        node, cost, is_whole = heads(item, smaller, (self.value, None))
+        self._put(key, node, Part(cost, 0 if is_whole else share))
+
+    def _cut_together(self, too_big: list[_Entry]) -> None:
+        """Cut many entries in one walk, which shares what room and patience there is among them."""
+        smaller = Limits(self.depth + 1, max(ENTRY_COST, self.room // 2), self.limits.serializers)
+        found, cost, _ = heads({entry.key: entry.item for entry in too_big}, smaller, (self.value, None))
+        shown: dict[str, Node] = inner(found)
+        cost, share = cost // len(too_big), self.room // len(too_big)
+        for entry in too_big:
+            node = shown[entry.key] if entry.key in shown else stub(entry.item)
+            self._put(entry.key, node, Part(cost, max(1, share)))
 
 
 def _least(item: Any) -> int:
@@ -192,5 +240,13 @@ def _least(item: Any) -> int:
     return len(item) * ENTRY_COST if kind is list or kind is dict else 0
 
 
-def _weight(entry: tuple[int, str, Any]) -> int:
-    return entry[0]
+def _length(item: Any) -> int:
+    """About how many entries an item has."""
+    kind = type(item)
+    if kind is str:
+        return len(item) // _ITEM_BYTES
+    return len(item) if kind is list or kind is dict else 1
+
+
+def _weight(entry: _Entry) -> int:
+    return entry.weight

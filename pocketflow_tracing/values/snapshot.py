@@ -10,9 +10,23 @@ from typing import Any
 
 from ..errors import is_the_programs, report_failure
 from .heads import heads
-from .nodes import BASE_COST, ENTRY_COST, HEAD, MAX_DEPTH, TEXT, Limits, Mark, Node, Snapshot
+from .nodes import (
+    BASE_COST,
+    ENTRY_COST,
+    FALSE,
+    FLOAT_COST,
+    HEAD,
+    TEXT,
+    TRUE,
+    Limits,
+    Mark,
+    Node,
+    Part,
+    Snapshot,
+)
+from .sameness import same, same_entries
 from .shares import FEW, first_items, in_shares
-from .walk import TooMuch, fill_list, same, same_dict, whole
+from .walk import TooMuch, fill_list, whole
 
 _ATTEMPTS = 3
 
@@ -24,17 +38,23 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
     over, and when nothing has, `previous` itself comes back.
     """
     try:
-        kind = type(value)
-        if kind is str and len(value) <= limits.max_bytes and not limits.serializers:
-            if previous is not None and previous.root is value:
-                return previous
-            return Snapshot(value, len(value) + BASE_COST, limits)
-        if kind is dict and previous is not None and previous.parts is not None and previous.whole:
-            if previous.limits is not limits and previous.limits != limits:
+        if limits.plain:
+            kind = type(value)
+            if value is None:
+                return limits.nothing
+            if previous is not None and previous.limits is not limits and previous.limits != limits:
                 previous = None
-            elif same_dict(value, previous.root, limits):
+            if kind is dict:
+                return _dict(value, limits, previous)
+            if previous is not None and same(value, previous.root, limits):
                 return previous
-        return _capture(value, limits, previous)
+            if kind is str and len(value) <= limits.max_bytes:
+                return Snapshot(value, len(value) + BASE_COST, limits)
+            if kind is int or kind is float:
+                return Snapshot(value, BASE_COST, limits)
+            if kind is bool:
+                return Snapshot(TRUE if value else FALSE, BASE_COST, limits)
+        return _capture(value, limits)
     except RuntimeError as failure:  # a RecursionError near the user's own limit, or a container in motion
         if is_the_programs(failure):
             raise
@@ -50,24 +70,41 @@ def _nothing(limits: Limits) -> Snapshot:
     return Snapshot(Mark((TEXT, "<not captured>")), BASE_COST, limits, whole=False)
 
 
-def _capture(value: Any, limits: Limits, previous: Snapshot | None) -> Snapshot:
-    plain = not limits.serializers
+def _capture(value: Any, limits: Limits) -> Snapshot:
+    if limits.plain and type(value) is dict:
+        return _dict(value, limits, None)
     try:
-        if plain and type(value) is dict and (previous is None or previous.whole):
-            return _store(value, limits, previous)
-        if plain and type(value) is list:
+        if limits.plain and type(value) is list:
             return _items(value, limits)
-        if not plain or type(value) is not dict:
-            node, room = whole(value, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)
-            return Snapshot(node, limits.max_bytes - room + BASE_COST, limits)
+        return _all(value, limits)
+    except TooMuch:
+        return _heads(value, limits)
+
+
+def _dict(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
+    """A dict, what did not change of it taken over from `previous`."""
+    unchanged = 0
+    if previous is not None:
+        if previous.parts is None:
+            previous = None
+        else:
+            unchanged = same_entries(value, previous.root, limits)
+            if unchanged == len(value) == len(previous.root):
+                return previous
+    try:
+        if previous is None or previous.whole:
+            return _store(value, limits, previous, unchanged)
     except TooMuch:
         pass
-    if plain and type(value) is dict:
-        try:
-            return in_shares(value, limits, previous)
-        except TooMuch:
-            pass
-    return _heads(value, limits)
+    try:
+        return in_shares(value, limits, previous, unchanged)
+    except TooMuch:
+        return _heads(value, limits)
+
+
+def _all(value: Any, limits: Limits) -> Snapshot:
+    node, room = whole(value, limits.max_bytes, limits.depth, limits)
+    return Snapshot(node, limits.max_bytes - room + BASE_COST, limits)
 
 
 def _heads(value: Any, limits: Limits) -> Snapshot:
@@ -77,9 +114,7 @@ def _heads(value: Any, limits: Limits) -> Snapshot:
 
 def _items(value: list[Any], limits: Limits) -> Snapshot:
     """A list, or as many items of it as there is room for."""
-    kept, room, is_whole = first_items(
-        value, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits, None
-    )
+    kept, room, is_whole = first_items(value, limits.max_bytes, limits.depth, limits, None)
     left_out = len(value) - len(kept)
     if left_out > 0 and len(kept) < FEW:
         return _heads(value, limits)
@@ -91,7 +126,7 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
     """A capture of what another thread changes meanwhile, tried again until a walk gets through."""
     for _ in range(_ATTEMPTS):
         try:
-            return _capture(value, limits, None)
+            return _capture(value, limits)
         except RuntimeError as failure:
             if is_the_programs(failure):
                 raise
@@ -105,33 +140,38 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
         return _nothing(limits)
 
 
-def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
-    """A dict, its entries that did not change taken over from `previous`."""
+def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None, unchanged: int) -> Snapshot:
+    """All of a dict; its first entries are known to be `unchanged` since `previous`, others may be, too."""
     known: dict[str, Node] = {}
-    known_parts: dict[str, int] = {}
+    known_parts: dict[str, Part] = {}
     if previous is not None and previous.parts is not None:
         known, known_parts = previous.root, previous.parts
     room = limits.max_bytes
-    depth = min(limits.max_depth, MAX_DEPTH)
+    depth = limits.depth
     target: dict[str, Node] = {}
-    parts: dict[str, int] = {}
+    parts: dict[str, Part] = {}
     if len(value) * 8 > room or depth <= 0:  # KEY_COST + ENTRY_COST
         raise TooMuch
     for key, item in value.items():
         if type(key) is not str:
-            node, room = whole(value, limits.max_bytes, depth, limits)
-            return Snapshot(node, limits.max_bytes - room + BASE_COST, limits)
+            return _all(value, limits)
         kind = type(item)
         room -= len(key) + 8  # KEY_COST + ENTRY_COST
+        unchanged -= 1
         if kind is str:
             target[key] = item
             room -= len(item)
         elif kind is int or item is None:
             target[key] = item
-        elif key in known_parts and same(item, known[key], limits):
+        elif kind is float:
+            target[key] = item
+            room -= FLOAT_COST - ENTRY_COST
+        elif kind is bool:
+            target[key] = TRUE if item else FALSE
+        elif key in known_parts and (unchanged >= 0 or same(item, known[key], limits)):
             target[key] = known[key]
-            parts[key] = cost = known_parts[key]
-            room -= cost
+            parts[key] = part = known_parts[key]
+            room -= part.cost
         else:
             before = room
             if kind is list:
@@ -139,7 +179,7 @@ def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> 
                 room = fill_list(copied, room, depth - 1, limits)
             else:
                 target[key], room = whole(item, room, depth - 1, limits)
-            parts[key] = before - room
+            parts[key] = Part(before - room)
     if room < 0:
         raise TooMuch
     return Snapshot(target, limits.max_bytes - room + BASE_COST, limits, True, parts)

@@ -12,7 +12,6 @@ from .nodes import (
     HEAD,
     ITEMS,
     KEY_COST,
-    MAX_DEPTH,
     TRUE,
     Limits,
     Mark,
@@ -45,6 +44,9 @@ def whole(item: Any, room: int, depth: int, limits: Limits) -> tuple[Node, int]:
     elif kind is list:
         copied = item[: room // ENTRY_COST + 1] if room > 0 else []
         return copied, fill_list(copied, room, depth, limits)
+    elif kind is tuple:
+        copied = list(item[: room // ENTRY_COST + 1]) if room > 0 else []
+        return Mark((ITEMS, "tuple", copied)), fill_list(copied, room, depth, limits)
     node = shape(item, max(0, room) // ENTRY_COST if kind is not str else max(0, room))
     entries = inner(node)
     if entries is None:
@@ -146,65 +148,3 @@ def fill_list(target: list[Any], room: int, depth: int, limits: Limits) -> int:
     if room < 0:
         raise TooMuch
     return room
-
-
-# The two below decide whether a capture can be taken over. They look at identity first: what a
-# program left alone is the same object, and asking for that costs less than any copy.
-
-
-def same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
-    if len(value) != len(known):
-        return False
-    for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
-        if item is old and key is old_key:
-            continue
-        if key is not old_key and (type(key) is not str or key != old_key):
-            return False
-        kind = type(item)
-        if kind is list:
-            if type(old) is not list or not same_list(item, old, limits):
-                return False
-        elif kind is dict:
-            if type(old) is not dict or not same_dict(item, old, limits):
-                return False
-        elif kind is bool:
-            if old is not (TRUE if item else FALSE):
-                return False
-        elif not same(item, old, limits):
-            return False
-    return True
-
-
-def same_list(value: Any, known: list[Node], limits: Limits) -> bool:
-    if len(value) != len(known):
-        return False
-    for item, old in zip(value, known):  # noqa: B905
-        if item is old:
-            continue
-        if type(item) is dict:
-            if type(old) is not dict or not same_dict(item, old, limits):
-                return False
-        elif not same(item, old, limits):
-            return False
-    return True
-
-
-def same(item: Any, old: Node, limits: Limits) -> bool:
-    """Whether `item` still is what the node `old` says; costs no more than `old` is big."""
-    kind = type(item)
-    if kind is str or kind is int or kind is float:
-        return type(old) is kind and bool(item == old)
-    if kind is dict and type(old) is dict:
-        return same_dict(item, old, limits)
-    if kind is list and type(old) is list:
-        return same_list(item, old, limits)
-    if item is None or type(old) is not Mark:
-        return item is old
-    if kind is bool:
-        return old is (TRUE if item else FALSE)
-    if kind is tuple and old[0] is ITEMS and old[1] == "tuple":
-        return same_list(item, old[2], limits)
-    try:
-        return bool(whole(item, limits.max_bytes, min(limits.max_depth, MAX_DEPTH), limits)[0] == old)
-    except TooMuch:
-        return False
