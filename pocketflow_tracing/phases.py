@@ -42,6 +42,8 @@ class Phases:
                 self._spans.settle(activation.failed, recovered=True)
                 activation.failed = None
             span.attributes = _numbered(activation, step)
+        elif activation.item is not None:
+            span.attributes = {"item": activation.item}
         if capture.inputs:
             span.input = _given(activation, frame, kind)
             span.start = clock()  # taking the input is no part of the phase

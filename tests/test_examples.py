@@ -123,9 +123,9 @@ flow ReviewScores ok
     exec error ValueError item=3 attempt=1 recovered
     exec error ValueError item=3 attempt=2 recovered
     exec ok item=2 attempt=2
-    fallback ok
+    fallback ok item=3
     exec error ValueError item=1 attempt=2 recovered
-    fallback ok
+    fallback ok item=1
     post ok
 """
     ]

@@ -320,7 +320,7 @@ def test_one_item_of_a_batch_falls_back() -> None:
             exec ok item=0
             exec error ValueError item=1 attempt=1 recovered
             exec error KeyError item=1 attempt=2 recovered
-            fallback ok
+            fallback ok item=1
             exec ok item=2
     """)
 

@@ -246,7 +246,7 @@ class Oracle:
 
     def new_phase(self, parent: Record | None, kind: str) -> Record:
         record = self.new(kind, None, parent)
-        if kind == "exec" and parent is not None and parent.kind == "attempts":
+        if kind in ("exec", "fallback") and parent is not None and parent.kind == "attempts":
             record.item = parent.item
         return record
 
