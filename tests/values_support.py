@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from hypothesis import strategies as st
@@ -159,3 +162,21 @@ json_values = st.recursive(
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=60,
 )
+
+
+def lines_run(act: Callable[[], object]) -> int:
+    """How many lines of Python `act` runs: the same on every machine, however busy."""
+    count = 0
+
+    def local(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return local
+
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: local)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return count

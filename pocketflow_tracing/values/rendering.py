@@ -9,11 +9,13 @@ from ..model import JSON
 from .briefs import brief_changes
 from .changes import ChangeSet
 from .heads import heads
-from .nodes import Limits, Node, Snapshot
+from .nodes import Limits, Node, Part, Snapshot
 from .redaction import FAILED, OPEN, Policy
 from .snapshot import snapshot
 from .writing import Writer, learn
 
+_BIG = 512
+"""Entries of a store that were charged more bytes than these are written once while they stay the same."""
 _NO_PATHS: list[str] = []
 
 
@@ -86,7 +88,7 @@ def _part(part: Snapshot, policy: Policy, path: str, secret: int) -> Rendered:
     known = part.rendered
     if known is None or known[0] is not policy.state:
         state = policy.state  # before: where something is learned meanwhile, this is masked again
-        known = part.rendered = (state, _written(part.root, policy, "", OPEN))
+        known = part.rendered = (state, _by_parts(part, policy) or _written(part.root, policy, "", OPEN))
     found: Rendered = known[1]
     if not found.redacted and not found.truncated:
         return found
@@ -95,6 +97,56 @@ def _part(part: Snapshot, policy: Policy, path: str, secret: int) -> Rendered:
         found.text,
         [path + rest for rest in found.redacted],
         [path + rest for rest in found.truncated],
+    )
+
+
+def _by_parts(captured: Snapshot, policy: Policy) -> Rendered | None:
+    """A store, what its big entries look like taken from the capture before; None where that is no use.
+
+    The entries between two big ones are written together.
+    """
+    root, parts = captured.root, captured.parts
+    if captured.size < _BIG or not parts or "value" in root:  # that may belong to a "name" beside it
+        return None
+    pieces: list[Rendered] = []
+    between: dict[str, Node] = {}
+    for key, node in root.items():
+        part = parts.get(key)
+        name, secret = policy.name(key)
+        if part is None or part.cost < _BIG or secret != OPEN:
+            between[key] = node
+            continue
+        if between:
+            pieces.append(_written(between, policy, "", OPEN))
+            between = {}
+        pieces.append(_entry(name, node, part, policy))
+    if between:
+        pieces.append(_written(between, policy, "", OPEN))
+    shown = _joined(pieces)
+    return shown if len(shown.value) == len(root) else None  # names that are alike once they are masked
+
+
+def _entry(name: str, node: Node, part: Part, policy: Policy) -> Rendered:
+    known = part.rendered
+    if known is None or known[0] is not policy.state:
+        state = policy.state
+        known = part.rendered = (state, _written(node, policy, "", OPEN))
+    found: Rendered = known[1]
+    redacted = [f".{name}{path}" for path in found.redacted]
+    truncated = [f".{name}{path}" for path in found.truncated]
+    return Rendered({name: found.value}, f"{{{to_json(name)}:{found.text}}}", redacted, truncated)
+
+
+def _joined(pieces: list[Rendered]) -> Rendered:
+    """Several objects as one."""
+    shown: dict[str, JSON] = {}
+    for piece in pieces:
+        shown.update(piece.value)
+    return Rendered(
+        shown,
+        "{" + ",".join(piece.text[1:-1] for piece in pieces) + "}",
+        [path for piece in pieces for path in piece.redacted],
+        [path for piece in pieces for path in piece.truncated],
     )
 
 

@@ -31,6 +31,8 @@ FEW = 4
 """Fewer items than these are no head of a list: its first ones are too big, and cut in their turn."""
 _SHORT = 128
 _ITEM_BYTES = 24
+_MOST = 1024
+"""More entries to look at than these are too many to share the room among them."""
 _MANY = 16
 """More entries that are too big than these are cut together, in one walk."""
 
@@ -148,6 +150,8 @@ class _Shares:
                 if known is not None and unchanged < 0 and not same(item, self.known[key], self.limits):
                     known = None
                 waiting.append(_Entry(_length(item), key, item, known))
+                if len(waiting) > _MOST:
+                    raise TooMuch
         return waiting
 
     def _all_known(self, waiting: list[_Entry]) -> bool:
@@ -225,7 +229,7 @@ class _Shares:
         """Cut many entries in one walk, which shares what room and patience there is among them."""
         smaller = Limits(self.depth + 1, max(ENTRY_COST, self.room // 2), self.limits.serializers)
         found, cost, _ = heads({entry.key: entry.item for entry in too_big}, smaller, (self.value, None))
-        shown: dict[str, Node] = inner(found)
+        shown: Any = inner(found)
         cost, share = cost // len(too_big), self.room // len(too_big)
         for entry in too_big:
             node = shown[entry.key] if entry.key in shown else stub(entry.item)

@@ -83,16 +83,19 @@ def _capture(value: Any, limits: Limits) -> Snapshot:
 
 def _dict(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
     """A dict, what did not change of it taken over from `previous`."""
+    may_fit = previous is None or previous.whole
     unchanged = 0
     if previous is not None:
         if previous.parts is None:
+            if same(value, previous.root, limits):
+                return previous
             previous = None
         else:
             unchanged = same_entries(value, previous.root, limits)
             if unchanged == len(value) == len(previous.root):
                 return previous
     try:
-        if previous is None or previous.whole:
+        if may_fit:
             return _store(value, limits, previous, unchanged)
     except TooMuch:
         pass
