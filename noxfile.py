@@ -17,6 +17,7 @@ WHERE_FOUND = [version for version in ("3.14", "3.15") if shutil.which(f"python{
 PYTHONS = REQUIRED + WHERE_FOUND
 OLDEST_AND_NEWEST = [REQUIRED[0], REQUIRED[-1]]
 OLDER_POCKETFLOW = ["0.0.1", "0.0.2"]
+LANGFUSES = {"3.10": ["langfuse==4.7.0", "langfuse==4.18.0"], "3.13": ["langfuse==4.18.0", "langfuse"]}
 ENGINE_TESTS = ["tests/conformance", "tests/property", "--programs=100", "-k=not 100_000_steps"]
 WORKERS = ["-n2", "--dist=worksteal"]
 
@@ -51,6 +52,15 @@ def engine(session: nox.Session, pocketflow: str) -> None:
     """The tests of the engine, with an older PocketFlow."""
     session.install("-e", ".[dev]", f"pocketflow=={pocketflow}")
     session.run("pytest", *(session.posargs or [*WORKERS, *ENGINE_TESTS]))
+
+
+@nox.session(python=OLDEST_AND_NEWEST)
+def langfuse(session: nox.Session) -> None:
+    """The observations of Langfuse's own SDK nest, with its older versions and the newest."""
+    session.install("-e", ".[dev]")
+    for version in LANGFUSES[str(session.python)]:
+        session.install("--upgrade", version)
+        session.run("pytest", *(session.posargs or ["tests/test_langfuse_sdk.py"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)

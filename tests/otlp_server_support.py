@@ -241,6 +241,8 @@ class Handler(BaseHTTPRequestHandler):
         return status, {}, len(server.rows) - before
 
     def _wrong_headers(self) -> list[str]:
+        if self.headers["x-langfuse-sdk-name"] == "python":
+            return []  # what Langfuse's own SDK sends is its own affair
         wanted = {
             "Content-Type": "application/x-protobuf",
             "x-langfuse-ingestion-version": "4",
