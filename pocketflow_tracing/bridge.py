@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 BRIDGE = "the OpenTelemetry bridge"
 # https://www.w3.org/TR/trace-context/#traceparent-header; later versions may append more fields.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+# A text, since compiling it takes as long as importing two modules.
+_TRACEPARENT = r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 Parent = tuple[int, int]
 """The ids of a trace, and of a span in it."""
 
@@ -31,7 +32,7 @@ def is_sent(config: TracingConfig) -> bool:
 
 def parsed(traceparent: str) -> Parent | None:
     """The ids in a W3C traceparent, None where it is none."""
-    match = _TRACEPARENT.fullmatch(traceparent.strip().lower())
+    match = re.fullmatch(_TRACEPARENT, traceparent.strip().lower())
     if match is None:
         return None
     trace_id, span_id = int(match[1], 16), int(match[2], 16)
