@@ -7,6 +7,7 @@ from typing import Any
 from .nodes import BOOL, FIELDS, HEAD, ITEMS, PAIRS, STUB, TEXT, Mark, Node, Snapshot, inner, omitted
 
 _SET = (ITEMS, "set")
+_PLAIN = frozenset((str, int, type(None)))
 _MISSING = object()
 WHOLE_VALUE = "(value)"
 """The key under which a change shows that is not one of entries."""
@@ -143,6 +144,10 @@ def _compared_items(
 
 
 def _note(changes: ChangeSet, key: str, before: Node, after: Node, levels: int) -> None:
+    if type(before) in _PLAIN and type(after) in _PLAIN:
+        if before != after:
+            changes.changed[key] = (before, after)
+        return
     if _alike(before, after):
         return
     nested = _compared(before, after, levels - 1) if levels > 1 else None

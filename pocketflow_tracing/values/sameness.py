@@ -19,8 +19,16 @@ def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) 
     for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
         if key is not old_key and (type(key) is not str or key != old_key):
             return count
-        if item is not old and not same(item, old, limits):
-            return count
+        if item is not old:
+            kind = type(item)
+            if kind is list and type(old) is list:
+                if len(item) != len(old) or not _same_list(item, old, limits):
+                    return count
+            elif kind is dict and type(old) is dict:
+                if len(item) != len(old) or not _same_dict(item, old, limits):
+                    return count
+            elif not same(item, old, limits):
+                return count
         count += 1
     return count
 
