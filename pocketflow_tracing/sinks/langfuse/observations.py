@@ -11,6 +11,8 @@ from ...model import JSON, SpanKind, Status, Trace
 from ..otlp.encoding import CLIENT, ERROR, INTERNAL, Attributes, clip, compact, encodable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ...store.outbox import ExportRow
     from ..network import Lookup
 
@@ -18,6 +20,9 @@ MAX_ID = 200
 """What Langfuse takes of a user's and a session's id."""
 MAX_ENTRIES = 30
 """How many entries of one source become metadata: a span may have 128 attributes in all."""
+SHARED_BYTES = 1_000
+MOST_SHARED = 1_000
+"""So much, so often, is kept of what spans have in common: at most 1 MB or so."""
 MAX_TEXT = 1_000
 """Metadata is for filtering; what is longer is cut."""
 TYPES = frozenset(
@@ -44,6 +49,7 @@ class Observations:
             "langfuse.environment": trace.environment,
             "langfuse.release": trace.release,
         }
+        self._shared: dict[tuple[object, ...], bytes] = {}
         self._common = WireSpan(trace_id=bytes.fromhex(trace.trace_id))
         put = Attributes(self._common.attributes)
         for key, value in fields.items():
@@ -54,34 +60,52 @@ class Observations:
 
     def span(self, row: ExportRow) -> WireSpan:
         """The observation of one span."""
-        body: dict[str, JSON] = _decode(row.body)[0]
-        kind = row.kind
-        span = WireSpan(
-            span_id=bytes.fromhex(row.span_id),
-            name=row.name,
-            kind=CLIENT if kind == "generation" else INTERNAL,
-            start_time_unix_nano=row.export_start_ns,
-            end_time_unix_nano=row.export_end_ns,
-        )
-        span.MergeFrom(self._common)
+        own = _own_metadata(row)
+        alike = (row.kind, row.name, row.status, row.end_ns is None, row.flow_path, row.body, *own)
+        shared = self._shared.get(alike)
+        if shared is None:
+            shared = self._remember(alike, self._shared_part(row, own))
+        span = WireSpan.FromString(shared)
+        span.span_id = bytes.fromhex(row.span_id)
+        span.start_time_unix_nano = row.export_start_ns
+        span.end_time_unix_nano = row.export_end_ns
         put = Attributes(span.attributes)
-        put.text("langfuse.observation.type", _type_of(kind, body))
         if row.input is not None:
             put.text("langfuse.observation.input", row.input)
-        output = row.output if row.output is not None else self._error_output(row, body)
+        output = row.output if row.output is not None else self._error_output(row)
         if output is not None:
             put.text("langfuse.observation.output", output)
-        self._put_level(span, put, row, body)
-        for key, entry in _metadata(row, body).items():
+        for key, entry in own.items():
             put.put(_METADATA + key, entry)
-        if body.get("generation") is not None:
-            self._put_generation(put, body)
         parent_id = row.parent_id or self._trace.parent_span_id
         if parent_id is not None:
             span.parent_span_id = bytes.fromhex(parent_id)
         if row.parent_id is None:
             self._put_trace(put)
         return span
+
+    def _shared_part(self, row: ExportRow, own: Iterable[str]) -> bytes:
+        """What the span has in common with those that went through the same step in the same way."""
+        body: dict[str, JSON] = _decode(row.body)[0]
+        span = WireSpan(name=row.name, kind=CLIENT if row.kind == "generation" else INTERNAL)
+        span.MergeFrom(self._common)
+        put = Attributes(span.attributes)
+        put.text("langfuse.observation.type", _type_of(row.kind, body))
+        self._put_level(span, put, row, body)
+        for key, entry in _metadata(row, body).items():
+            if key not in own:
+                put.put(_METADATA + key, entry)
+        if body.get("generation") is not None:
+            self._put_generation(put, body)
+        encoded: bytes = span.SerializeToString()
+        return encoded
+
+    def _remember(self, alike: tuple[object, ...], shared: bytes) -> bytes:
+        if len(shared) <= SHARED_BYTES:
+            if len(self._shared) >= MOST_SHARED:
+                self._shared.clear()
+            self._shared[alike] = shared
+        return shared
 
     def _put_level(self, span: WireSpan, put: Attributes, row: ExportRow, body: dict[str, JSON]) -> None:
         level, message = _level(row, body)
@@ -93,9 +117,9 @@ class Observations:
             span.status.code = ERROR
             span.status.message = encodable(message)
 
-    def _error_output(self, row: ExportRow, body: dict[str, JSON]) -> str | None:
+    def _error_output(self, row: ExportRow) -> str | None:
         """What failed, in place of an output; at the top with the stack trace from where it was raised."""
-        error = body.get("error")
+        error = _decode(row.body)[0].get("error") if '"error"' in row.body else None
         if error is None:
             return None
         shown = {name: value for name, value in error.items() if value}
@@ -178,14 +202,21 @@ def _metadata(row: ExportRow, body: dict[str, JSON]) -> dict[str, JSON]:
     if row.flow_path:
         found["flow_path"] = row.flow_path
     if row.step is not None:
-        # Of nodes alone: the graph is drawn from these two, and shows just what has them.
+        # Of nodes alone: the graph is drawn from it and the step, and shows just what has them.
         found["langgraph_node"] = node_key or row.name
-        found["langgraph_step"] = row.step
-    if row.changes is not None and (changes := _changes(_decode(row.changes)[0])):
-        found["changes"] = changes
     for key in ("redacted", "truncated"):
         if key in body:
             found[key] = _short(", ".join(body[key]))
+    return found
+
+
+def _own_metadata(row: ExportRow) -> dict[str, JSON]:
+    """The metadata that hardly any two spans have in common."""
+    found: dict[str, JSON] = {}
+    if row.step is not None:
+        found["langgraph_step"] = row.step
+    if row.changes is not None and (changes := _changes(_decode(row.changes)[0])):
+        found["changes"] = changes
     if row.export_start_ns != row.start_ns:
         found["start_ns"] = row.start_ns
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ...model import JSON
 from ..network import version
@@ -114,9 +114,14 @@ class Request:
             yield self._serialized(group)
 
     def _serialized(self, spans: list[Span]) -> bytes:
-        scoped = ScopeSpans(scope=self._scope, spans=spans)
-        resourced = ResourceSpans(resource=self._resource, scope_spans=[scoped])
-        body: bytes = ExportTraceServiceRequest(resource_spans=[resourced]).SerializeToString()
+        request = ExportTraceServiceRequest()
+        # Filled where it stands: a message that is given as a part of another one is copied into it.
+        resourced = request.resource_spans.add()
+        resourced.resource.CopyFrom(self._resource)
+        scoped = resourced.scope_spans.add()
+        scoped.scope.CopyFrom(self._scope)
+        scoped.spans.extend(spans)
+        body: bytes = request.SerializeToString()
         return body
 
 
