@@ -20,7 +20,7 @@ SPAN_BYTES = 400
 NAMES_BYTES = 200
 """The names of the inputs of a step, and what holds them together."""
 ROOM_SECONDS = 0.001
-"""How long one span waits for the worker when the queue is full."""
+"""How long one span waits for the worker when the queue is nearly full."""
 STALL_SECONDS = 1.0
 """After this long without progress of the worker, spans do not wait for it any more."""
 
@@ -46,8 +46,6 @@ class Queue:
         """The worker is called when the queue gets fuller than this; otherwise it comes by itself."""
         self._bytes_in = 0
         self._bytes_out = 0
-        self._room = Bell()
-        self._waiting = False
         self._stall: tuple[int, float] | None = None
 
     @property
@@ -84,11 +82,6 @@ class Queue:
     def taken(self, size: int) -> None:
         """The worker is done with a span of `size` bytes."""
         self._bytes_out += size
-        if self._waiting:
-            self._waiting = False
-            self._room.ring()
-            # Lets the waiting thread have the interpreter now, not after the switch interval.
-            time.sleep(0.00005)
 
     # A full queue.
 
@@ -100,25 +93,20 @@ class Queue:
             if has_values(span):
                 drop_values(span)
             size = SPAN_BYTES
+        # Before it is full, so that what is left takes in the spans that come while the worker writes.
+        if self.filled + size > limit * 7 // 8 and self._may_wait():
+            time.sleep(ROOM_SECONDS)
         is_root = span.parent is None  # one for each run: that much room there is
-        if self.filled + size > limit and not is_root and not self._wait_for_room(size, limit):
-            return 0
-        return size
+        return size if self.filled + size <= limit or is_root else 0
 
-    def _wait_for_room(self, size: int, limit: int) -> bool:
+    def _may_wait(self) -> bool:
+        """Whether waiting helps, and harms nobody."""
         if threading.get_ident() == self.worker_thread or on_event_loop():
             return False
-        done = self._bytes_out
         now = time.monotonic()
-        if self._stall is not None and self._stall[0] != done:
-            self._stall = None
-        if self._stall is None:
-            self._stall = (done, now)
-        elif now - self._stall[1] > STALL_SECONDS:
-            return False
-        self._waiting = True
-        self._room.wait(ROOM_SECONDS)
-        return self.filled + size <= limit
+        if self._stall is None or self._stall[0] != self._bytes_out:
+            self._stall = (self._bytes_out, now)
+        return now - self._stall[1] <= STALL_SECONDS
 
 
 def size_of(span: LiveSpan) -> int:
