@@ -154,6 +154,12 @@ def _quiet_lines(code: CodeType, role: Role) -> frozenset[int]:
     return frozenset({code.co_firstlineno, min(lines - {code.co_firstlineno}, default=0)})
 
 
+def _hands_on(code: CodeType, name: str) -> bool:
+    """Whether `code` only makes the coroutine in which the method that it overrides runs later."""
+    is_plain = name.endswith("_async") and not code.co_flags & (COROUTINE | GENERATOR)
+    return is_plain and any(site.name == name for site in Calls(code).by_offset.values())
+
+
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
@@ -241,8 +247,9 @@ class Anatomy:
     def kind_of(self, cls: type) -> SpanKind:
         """Flow or node: by the class's bases, or, where these are not PocketFlow's, by its `_orch`."""
         bases = type.__getattribute__(cls, "__mro__")
-        is_flow = any(flow in bases for flow in self._flows) or on_class(cls, "_orch") is not None
-        return SpanKind.FLOW if is_flow else SpanKind.NODE
+        # By identity: a metaclass may have an `__eq__`.
+        is_flow = any(base is flow for base in bases for flow in self._flows)
+        return SpanKind.FLOW if is_flow or on_class(cls, "_orch") is not None else SpanKind.NODE
 
     def is_plain(self, node: object) -> bool:
         """Whether running `node` is sure to run code that is watched already."""
@@ -275,7 +282,8 @@ class Anatomy:
                 if role is Role.ENTRY or name not in own:
                     continue
                 for function in functions_in(own[name], name):
-                    found += self._add(function.__code__, name, role)
+                    if not _hands_on(function.__code__, name):
+                        found += self._add(function.__code__, name, role)
         if any(piece.role in (Role.EXEC, Role.RUN, Role.ORCH) for piece in found) or self._overrides(cls):
             found += self._phases_of(cls)
         return found

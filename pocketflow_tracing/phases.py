@@ -111,14 +111,16 @@ class Phases:
         """The frame ended: what was current before it is so again.
 
         Until then an ended phase stays current: setting a context variable is slow, and readers climb.
-        Where a phase of the same node was current before, climbing leads to the same place.
+        Where an ended phase of the same node was current before, climbing leads to the same place.
         """
         before = activation.before
         step = activation.step
         current = get_here()
-        is_ours = type(current) is LiveSpan and current.step is step and current.end
-        if is_ours and not (type(before) is LiveSpan and before.step is step):
-            set_here(before)
+        if type(current) is not LiveSpan or current.step is not step or not current.end:
+            return
+        if type(before) is LiveSpan and before.step is step and (before.end or before is step.span):
+            return
+        set_here(before)
 
 
 def _numbered(activation: Activation, step: Step) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial, partialmethod
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
 GENERATOR: Final = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
@@ -28,7 +28,7 @@ def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
     if name in fields:
         return fields[name]
     found = on_class(type(instance), name)
-    if found is not None and type(found).__name__ == "member_descriptor":
+    if found is not None and type(found) is MemberDescriptorType:
         try:
             return found.__get__(instance, type(instance))
         except AttributeError:

@@ -17,7 +17,7 @@ from .frames import Frames
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind, Status
 from .phases import Phases
-from .reading import COROUTINE, read
+from .reading import COROUTINE, class_name, read
 from .scopes import Scopes, get_here, set_here
 from .spans import Spans
 from .starting import Starting, Watcher
@@ -172,9 +172,12 @@ class Recorder:
         if activation.failed is not None:
             self._spans.settle(activation.failed, recovered=not failed)
             activation.failed = None
-        if activation.inner is frame:
+        inner = activation.inner
+        if inner is not None:
             activation.inner = None
-            return
+            if inner is frame:
+                return
+            self._active.pop(id(inner), None)  # a signal or a deep stack cost us its end
         if activation.opaque is not None:
             self._end_opaque(activation, None, exception, failed)
         if piece.role is _EXEC:
@@ -282,5 +285,5 @@ def _warning_text(piece: Machinery, values: Any) -> str:
     action = values.get("action")
     wired = read(values.get("curr"), "successors", {})
     names = [name for name in wired if type(name) is str] if type(wired) is dict else []
-    shown = action if type(action) is str else type(action).__name__ if action is not None else "None"
+    shown = action if type(action) is str else class_name(type(action)) if action is not None else "None"
     return f"Flow ends: '{shown}' not found in {names}"

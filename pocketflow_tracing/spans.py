@@ -16,6 +16,7 @@ from .errors import RECORDER, log, report_failure
 from .failures import Failure, status_of
 from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
+from .reading import class_name
 from .scopes import Scope, sinks_of
 from .steps import Pictures, Step
 from .values import compare
@@ -127,7 +128,7 @@ class Spans:
         else:
             span.status = _OK
             if span.kind is not _ITERATION:
-                step.action = value if value is None or type(value) is str else type(value).__name__
+                step.action = value if value is None or type(value) is str else class_name(type(value))
         if step.capture.outputs:
             self._outcome(step, value, failed)
         step.shared = step.activation = step.pictures = None  # the program's objects are let go

@@ -74,8 +74,8 @@ class Starting:
             if outer is None:
                 return False
             piece = self.anatomy.machinery.get(id(outer.f_code))
-            if piece is not None and piece.role in (Role.ENTRY, Role.RUN):
-                return True
+            if piece is not None and piece.role in (_ENTRY, _RUN):
+                return id(outer) not in self._frames.active  # a traced one whose context was left
             outer = outer.f_back
         return False
 
@@ -256,11 +256,15 @@ class Starting:
         Called by PocketFlow's own `_run`, it shares the activation: the phases of both are one sequence.
         """
         activation = self._frames.active.get(id(frame.f_back)) if piece.own else None
-        if activation is not None and activation.machinery.passes_on:
+        if activation is not None and (activation.phase is not None or activation.machinery.role is not _RUN):
+            activation = None  # it is not called for itself, but as a phase, or for an item
+        if activation is not None and activation.machinery.passes_on and activation.inner is None:
             self._frames.active[id(frame)] = activation
             activation.inner = frame
         else:
             found = self._step_at(piece, frame)
+            if found is None and activation is not None:
+                found = activation.step  # a `_run` had another node do this part
             if found is None:
                 return None
             activation = self._join(piece, frame, found)

@@ -150,7 +150,7 @@ def _successors(node: object) -> list[tuple[str, object]]:
         pairs = list(dict.items(wired))
     except RuntimeError:  # another thread is wiring it right now
         return []
-    return [(str(action) if type(action) is str else type(action).__name__, node) for action, node in pairs]
+    return [(action if type(action) is str else class_name(type(action)), node) for action, node in pairs]
 
 
 class Activation:
