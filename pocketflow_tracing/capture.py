@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Capture:
     """The switches of a config, ready for the hot path. Immutable; shared by all steps under it."""
 
-    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "outputs", "stores")
+    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "outputs", "stores", "values")
 
     def __init__(self, config: TracingConfig) -> None:
         self.config = config
@@ -31,6 +31,8 @@ class Capture:
             hidden.add(SpanKind.POST)
         self.hidden = frozenset(hidden)
         """The kinds of phases that leave no span. Look whether it is empty first: hashing a kind is slow."""
+        self.values = self.inputs or self.outputs
+        """Whether spans have any values."""
         self.stores = self.inputs and self.outputs
         """Whether changes of the store are looked for: they tell both what was and what came of it."""
 

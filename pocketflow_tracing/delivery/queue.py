@@ -58,9 +58,7 @@ class Queue:
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        size = SPAN_BYTES
-        if span.input is not None or span.output is not None or span.changes is not None:
-            size = size_of(span)
+        size = size_of(span) if span.capture.values else SPAN_BYTES
         if self._bytes_in - self._bytes_out + size > self.alarm:
             size = self._squeeze(span, size)
             if not size:
