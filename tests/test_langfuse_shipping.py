@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +99,44 @@ def test_flush_says_what_is_left(server: Server, path: Path, delivery: Delivery)
     server.always = None
     assert delivery.flush(20) == 0
     assert (len(server.rows), left_in(path, settings)) == (5, 0)
+
+
+@pytest.mark.parametrize("how", ["away", "hangs", "503"])
+def test_flush_does_not_wait_for_a_server_that_does_not_answer(
+    how: str, server: Server, path: Path, delivery: Delivery
+) -> None:
+    """Attempts that fail one after the other are enough to know; `flush` would wait half a minute."""
+    settings = config(path, **keys(server, langfuse_timeout=0.2))
+    if how == "away":
+        server.stop()
+    server.hangs, server.always = how == "hangs", 503 if how == "503" else None
+    traced(delivery, settings, steps=4)
+    began = time.monotonic()
+    assert delivery.flush() == 5
+    assert delivery.flush() == 5
+    assert time.monotonic() - began < 10
+
+
+def test_flush_waits_for_a_server_that_says_when_to_come_again(
+    server: Server, path: Path, delivery: Delivery
+) -> None:
+    """As long as it has the time."""
+    server.answers.extend([503, 503, (429, {"Retry-After": "1"})])
+    traced(delivery, config(path, **keys(server)), steps=4)
+    delivery.flush()
+    assert delivery.flush() == 0
+
+
+def test_one_server_that_is_away_keeps_nothing_from_another(
+    server: Server, path: Path, delivery: Delivery
+) -> None:
+    """`flush` waits for what can arrive, and returns with what cannot."""
+    traced(delivery, config(path, **keys(server)), steps=4)
+    traced(delivery, config(path, **keys(server, "two", langfuse_host="http://127.0.0.1:9")), steps=2)
+    began = time.monotonic()
+    assert delivery.flush() == 3
+    assert time.monotonic() - began < 10
+    assert len(server.rows) == 5
 
 
 def test_a_run_waits_for_its_end(server: Server, path: Path, delivery: Delivery) -> None:
@@ -207,8 +246,7 @@ with tracing(settings, flow_name="Greeting"):
     )
     _, err = run_child(program, path, server.host, "one")
     lines = [line.split(" in ")[0] for line in err.splitlines()]
-    assert "[TRACING] Initializing Langfuse client..." in lines
-    assert "[TRACING] Starting trace: Greeting" in lines
+    assert lines[:2] == ["[TRACING] Initializing Langfuse client...", "[TRACING] Starting trace: Greeting"]
     assert "[TRACING] Starting node span: Greet.exec" in lines
     assert "[TRACING] Node span completed" in lines
     assert "[TRACING] Trace flushed to Langfuse" in lines

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 REFUSED_WAIT_SECONDS = 600.0
+HOPELESS_FAILURES = 2
+"""So many in a row, and whoever waits need not wait longer."""
 RENEW_SECONDS = 10.0
 MOST_URLS = 100
 
@@ -36,13 +38,16 @@ class Courier:
         """Whether somebody wants to know where the traces can be looked at."""
         self.failures = 0
         """How often sending failed since it last went well."""
+        self.attempts = 0
+        """How many requests were begun."""
+        self._failed_attempt = 0
         self.attempts_failed = 0
         """How often sending failed at all."""
         self.is_refused = False
         """Whether the destination takes nothing as things are set up."""
         self.not_before = 0.0
         """When it is time to try again (monotonic)."""
-        self._asked_until = 0.0
+        self._asked_until = self._failed_at = 0.0
         self.is_sending = False
         self.sent_traces = self.sent_spans = self.rejected_spans = 0
         self.reason = ""
@@ -133,6 +138,7 @@ class Courier:
         if self._request is None:
             self._request = Request(self.sink.scope, self.sink.resource())
         body = self._request.body(spans, compresses=self.sink.endpoint.compresses, pace=self._pace)
+        self.attempts += 1
         self.is_sending = True
         try:
             return self._sender.send(body)
@@ -181,13 +187,14 @@ class Courier:
         self.reason = answer.reason
         self.failures += 1
         self.attempts_failed += 1
+        self._failed_attempt = self.attempts
         self.is_refused = refused
         wait = min(FIRST_WAIT_SECONDS * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_SECONDS)
         if refused:
             wait = REFUSED_WAIT_SECONDS
         # Many processes that failed together shall not come back together.
         wait *= 0.75 + new_id(16) / 2**17
-        now = time.monotonic()
+        now = self._failed_at = time.monotonic()
         self._asked_until = now + (answer.wait_seconds or 0.0)
         self.not_before = max(now + wait, self._asked_until)
         what = "refuses what is sent" if refused else "does not take traces now"
@@ -202,6 +209,16 @@ class Courier:
         """Try again now, unless that is of no use, or the server asked for patience."""
         if not self.is_refused:
             self.not_before = self._asked_until
+
+    def gave_up(self, attempts: int, deadline: float) -> bool:
+        """Whether one of the attempts after the first `attempts` failed, like the one before it.
+
+        A single failure may be chance. A server that says when to come again is worth waiting for,
+        if that is before `deadline`.
+        """
+        asked_to_wait = self._failed_at < self._asked_until < deadline
+        has_failed = self.failures >= HOPELESS_FAILURES and self._failed_attempt > attempts
+        return self.is_refused or (has_failed and not asked_to_wait)
 
     def close(self) -> None:
         """Close the connections."""

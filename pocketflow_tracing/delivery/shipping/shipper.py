@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,16 +115,22 @@ class Shipper:
     # Waiting for it.
 
     def flush(self, deadline: float) -> int:
-        """Wait until all that this process traced has arrived; how many spans have not."""
+        """Wait until all that this process traced has arrived; how many spans have not.
+
+        Where nothing that is left can be sent at present, that is known after one more attempt.
+        """
         if not self.is_used or threading.current_thread() is self._thread:
             return 0
+        before = {courier: courier.attempts for courier in list(self._couriers.values())}
         self._hurry()
-        while left := self._left(own=True):
+        while left := self._left_by_courier(own=True):
             seconds = deadline - time.monotonic()
             if seconds <= 0 or self._is_over or self._is_hopeless():
                 break
+            if all(courier.gave_up(before.get(courier, 0), deadline) for courier in left):
+                break
             time.sleep(min(POLL_SECONDS, seconds))
-        return left
+        return sum(left.values())
 
     def finish(self, deadline: float) -> int:
         """Send what can be sent until `deadline`, and no longer than makes sense; how many spans are left.
@@ -160,14 +166,18 @@ class Shipper:
         return self._thread is None or all(courier.is_refused for courier in couriers)
 
     def _left(self, *, own: bool) -> int:
-        left = 0
+        return sum(self._left_by_courier(own=own).values())
+
+    def _left_by_courier(self, *, own: bool) -> Counter[Courier]:
+        """How many spans each courier has left, if any."""
+        left: Counter[Courier] = Counter()
         for courier in list(self._couriers.values()):
             for outbox in self._outboxes(courier):
                 try:
-                    left += outbox.left(own=own, reachable=not own)
+                    left[courier] += outbox.left(own=own, reachable=not own)
                 except StoreError as failure:
                     log.debug("cannot look into the outbox: %s", failure)
-        return left
+        return +left
 
     # The thread.
 
