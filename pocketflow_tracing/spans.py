@@ -92,9 +92,9 @@ class Spans:
         self.running[trace.id] = trace
         for scope in reversed(scopes[:-1]):
             span.capture = self._stricter(span.capture, scope.settings.config)
-        if trace.debug:
-            log.debug("[TRACING] Starting trace: %s", trace.name)
         self.outlet.trace_started(trace)
+        if trace.debug:  # after what the outlet says when it sets itself up
+            log.debug("[TRACING] Starting trace: %s", trace.name)
         return span
 
     @staticmethod
