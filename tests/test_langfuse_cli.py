@@ -75,6 +75,16 @@ def test_run_says_where_the_trace_is(cli: CommandLine, server: Server) -> None:
     assert f"in Langfuse: {server.host}/project/project-1/traces/{span.trace_id.hex()}" in out
 
 
+def test_modules_beside_the_script_do_not_disturb_delivery(cli: CommandLine, server: Server) -> None:
+    """Files called like the libraries that send are the program's, and are imported by it alone."""
+    for name in ("httpx", "opentelemetry", "google", "http", "gzip"):
+        (cli.folder / f"{name}.py").write_text(f"print('imported {name}')")
+    out = cli.run_script()
+    assert "imported" not in out
+    assert f"{server.host}/project/project-1/traces/" in out
+    assert len(server.rows) == 3
+
+
 def test_push_sends_what_a_run_could_not(cli: CommandLine, server: Server) -> None:
     """The server was away: the run says so, push sends it, and a second push has nothing left."""
     server.always = 503

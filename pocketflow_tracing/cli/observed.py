@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from ..bridge import is_sent
 from ..config import TracingConfig, resolve
 from ..delivery import delivery
 from ..errors import report_failure, take_as_told
@@ -18,7 +19,9 @@ from ..view.text import counted
 from .counting import SharedCount
 from .delivered import delivered
 
-LIBRARIES = frozenset({"dotenv", "markdown_it", "mdurl", "pygments", "rich"})
+LIBRARIES = frozenset(
+    {"dotenv", "google", "httpx", "markdown_it", "mdurl", "opentelemetry", "pygments", "rich"}
+)
 """What tracing may import while the program runs, beside the standard library."""
 
 
@@ -48,7 +51,7 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
     # Before any of the program's own handlers, which therefore run before this one.
     atexit.register(finish)
     if order["folder"] is not None and not getattr(sys.flags, "safe_path", False):
-        give_way(_names_in(order["folder"]) - known)
+        give_way(_names_in(order["folder"]) - known, config)
 
 
 class _Shown(ConsoleSink):
@@ -84,7 +87,7 @@ class _Shown(ConsoleSink):
         return f"{line}; {again}" if kept else line
 
 
-def give_way(own: frozenset[str]) -> None:
+def give_way(own: frozenset[str], config: TracingConfig) -> None:
     """Leave the names of modules to the program that has files of its `own` for them.
 
     A script beside a `queue.py` means that one, and gets it from plain Python, unless Python needed
@@ -93,6 +96,8 @@ def give_way(own: frozenset[str]) -> None:
     """
     if own & (sys.stdlib_module_names | LIBRARIES):
         _load_what_comes_later()
+        if is_sent(config):
+            _load_what_sends()
     for name in list(sys.modules):
         top = name.partition(".")[0]
         if top in own and top != __name__.partition(".")[0]:
@@ -119,3 +124,12 @@ def _load_what_comes_later() -> None:
     taken_from("pathlib", "Path")
     if sys.stderr is not None and takes_colour(sys.stderr):
         from ..view import styled  # noqa: F401
+
+
+def _load_what_sends() -> None:
+    """Only where something is sent: it takes a third of a second, which is then taken from delivery."""
+    import httpcore  # noqa: F401  (httpx imports it with its first client)
+
+    from ..delivery.shipping import batches, courier  # noqa: F401
+    from ..sinks.langfuse import api, observations  # noqa: F401
+    from ..sinks.otlp import encoding, sending, spans, splitting  # noqa: F401

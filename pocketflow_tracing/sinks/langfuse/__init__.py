@@ -10,7 +10,6 @@ from ...errors import tell_once
 from ...model import Trace
 from ...store.addresses import Destination
 from ..network import Endpoint, NetworkSink, version
-from .api import project_of
 
 if TYPE_CHECKING:
     import httpx
@@ -39,6 +38,8 @@ class LangfuseSink(NetworkSink):
     def trace_url(self, client: httpx.Client, trace_id: str) -> str | None:
         """The page of a trace; the first time, the server is asked which project it is in."""
         if self.destination not in _projects:
+            from .api import project_of
+
             _projects[self.destination] = project_of(client, self.destination.host, self.endpoint)
         project = _projects[self.destination]
         return None if project is None else f"{self.destination.host}/project/{project}/traces/{trace_id}"

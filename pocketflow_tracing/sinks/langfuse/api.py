@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import httpx
+import httpx
 
+if TYPE_CHECKING:
     from ..network import Endpoint
 
 PROJECTS_PATH = "/api/public/projects"
@@ -17,8 +17,6 @@ _AUTHENTICATION = "authorization"
 
 def project_of(client: httpx.Client, host: str, endpoint: Endpoint) -> str | None:
     """The id of the project that the keys of `endpoint` belong to; None where it does not tell."""
-    import httpx
-
     headers = {name: value for name, value in endpoint.headers if name.lower() == _AUTHENTICATION}
     try:
         answered = client.get(host + PROJECTS_PATH, headers=headers)

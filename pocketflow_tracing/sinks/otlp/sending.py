@@ -1,4 +1,7 @@
-"""One request over HTTP, and what its answer means."""
+"""One request over HTTP, and what its answer means.
+
+Its libraries are imported with it, and it is imported when there is something to send.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import httpx
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ..network import Endpoint
-
-if TYPE_CHECKING:
-    import httpx
 
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -51,10 +55,7 @@ class Sender:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        import httpx
-
         self._endpoint = endpoint
-        self._httpx = httpx
         self._headers = {
             **dict(endpoint.headers),
             "Content-Type": "application/x-protobuf",
@@ -72,9 +73,9 @@ class Sender:
         try:
             with self._answered(body) as answered:
                 return answer_of(answered, self._read(answered))
-        except self._httpx.TimeoutException:
+        except httpx.TimeoutException:
             return Answer(Verdict.LATER, f"no answer within {self._endpoint.timeout_seconds:g} s")
-        except (self._httpx.HTTPError, self._httpx.InvalidURL, OSError) as failure:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
             return Answer(Verdict.LATER, cause_of(failure))
 
     @contextmanager
@@ -91,7 +92,7 @@ class Sender:
             if len(content) > MAX_ANSWER_BYTES:
                 break
             if time.monotonic() > until:
-                raise self._httpx.ReadTimeout("the answer takes too long")
+                raise httpx.ReadTimeout("the answer takes too long")
         return content
 
     def close(self) -> None:
@@ -131,9 +132,6 @@ def answer_of(answered: httpx.Response, content: bytes) -> Answer:
 def _accepted(answered: httpx.Response, content: bytes) -> Answer:
     if not content or "protobuf" not in answered.headers.get("content-type", ""):
         return Answer(Verdict.ACCEPTED)
-    from google.protobuf.message import DecodeError
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
     try:
         partial = ExportTraceServiceResponse.FromString(content).partial_success
     except DecodeError:
