@@ -151,11 +151,11 @@ def test_show_with_values_full_and_span(store: Store, command: Command):
     span, kind = command("show", "--span", "step.EXEC").output, command("show", "--span", "exec").output
 
     assert 'in prep_res "xxx' in values and "more" in values
-    assert values.endswith("nothing clipped: pocketflow-tracing show bbbb2222 --full\n")
+    assert values.endswith("all of each value: pocketflow-tracing show bbbb2222 --full\n")
     assert "x" * 1_000 in full
     assert full.endswith("all traces: pocketflow-tracing list\n")
     assert span.count("✓ exec") == 2 and "prep " not in span and "in prep_res" in span
-    assert span.endswith("nothing clipped: pocketflow-tracing show bbbb2222 --full --span step.EXEC\n")
+    assert span.endswith("all of each value: pocketflow-tracing show bbbb2222 --full --span step.EXEC\n")
     assert kind.replace("exec\n", "") == span.replace("step.EXEC\n", "")
 
 

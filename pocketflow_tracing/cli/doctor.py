@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..config import TracingConfig
 from ..delivery.shipping.courier import Courier
@@ -20,7 +22,10 @@ from .opened import tell
 @commands.command()
 @failing_clearly
 def doctor() -> None:
-    """Check settings, store and server; says what is wrong and what to do. Exit status 1 if anything is."""
+    """Say what keeps traces from being kept or sent.
+
+    Checks settings, store and server, and says what to do. Exit status 1 if anything is wrong.
+    """
     wrong = 0
     for is_right, what, advice in _checks():
         tell(f"{'✓' if is_right else '✗'} {visible(what)}")
@@ -56,10 +61,23 @@ def _store_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
         return
     finally:
         store.close()
+    hindrance = _hindrance(Path(config.store))
+    if hindrance is not None:
+        what = f"the store {config.store} cannot be written: {hindrance}"
+        yield False, what, "name another file in POCKETFLOW_TRACING_STORE"
+        return
     many = "1,000 traces or more" if kept == 1_000 else counted(kept, "trace")
     yield True, f"the store {config.store} holds {many}", ""
     for one in outbox:
         yield True, _outbox_line(one), ""
+
+
+def _hindrance(store: Path) -> str | None:
+    """Why a run could not write or make the file `store`, or None; nothing is made to find out."""
+    nearest = next(place for place in (store, *store.parents) if os.path.exists(place))
+    if nearest != store and not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    return None if os.access(nearest, os.W_OK) else f"{nearest} is read-only for you"
 
 
 def _outbox_line(one: Waiting) -> str:

@@ -27,9 +27,10 @@ PATIENCE_SECONDS = 60.0
 )  # fmt: skip
 @failing_clearly
 def push(ids: tuple[str, ...], seconds: float) -> None:
-    """Send the traces that wait for the Langfuse project (or other backend) of the settings.
+    """Send the traces that wait to Langfuse.
 
-    With ids, sends these traces, also if they were made without any keys.
+    They go to the project (or other backend) of the settings. With ids, sends these traces,
+    also if they were made without any keys.
     """
     sinks = configured(TracingConfig.from_env())
     if not sinks:

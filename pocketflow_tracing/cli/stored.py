@@ -92,7 +92,7 @@ def _next_step(trace: Trace, values: bool, full: bool, name: str | None) -> tupl
         return "all traces", "pocketflow-tracing list"
     if not values:
         return "inputs and outputs", f"{command} --values"
-    return "nothing clipped", f"{command} --full" + ("" if name is None else f" --span {_quoted(name)}")
+    return "all of each value", f"{command} --full" + ("" if name is None else f" --span {_quoted(name)}")
 
 
 def _quoted(name: str) -> str:

@@ -211,7 +211,9 @@ class TracingConfig:
         kinds.FUNCTION, None, doc="Function of a value and its path that gives the value to keep."
     )
     serializers: Mapping[type, Callable[[Any], Any]] | None = _setting(
-        kinds.SERIALIZERS, None, doc="Functions that turn values of your types into plain ones."
+        kinds.SERIALIZERS,
+        None,
+        doc="Functions that turn values of your types into plain ones, by type, like `{Invoice: to_json}`.",
     )
     prices: Mapping[str, Any] | None = _setting(kinds.TABLE, None, doc="Prices of models, by model name.")
     alerts: Sequence[Any] | None = _setting(kinds.SEVERAL, None, doc="Rules to tell you about runs.")
