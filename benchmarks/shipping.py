@@ -2,6 +2,8 @@
 
     python benchmarks/shipping.py                 # makes an environment for each contender
     python benchmarks/shipping.py --heartbeat     # with LANGFUSE_* set: how late an event loop gets
+    python benchmarks/shipping.py --outages       # how long a run takes while the server does not work
+    python benchmarks/shipping.py --memory        # what a million spans take while it is away
     python benchmarks/shipping.py ours untraced   # only these, in the present environment where it has them
 
 The same PocketFlow program runs everywhere: a node with prep, exec and post that is gone round `STEPS`
@@ -20,12 +22,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 STEPS = int(os.environ.get("STEPS", "5000"))
 SECONDS = float(os.environ.get("SECONDS", "0.3"))
+STATUS = int(os.environ.get("STATUS", "200"))
+"""What the server answers."""
 REQUIREMENTS = {
     "untraced": ["pocketflow"],
     "ours": [],
@@ -219,6 +224,76 @@ def heartbeat(size: int = 5_000_000, runs: int = 20) -> None:
         print(f"{'traced' if traces else 'untraced'}: late by {p99:.1f} ms at p99, by {worst:.1f} ms at most")
 
 
+# Servers that do not work
+
+
+def outages() -> None:
+    """A run beside servers that are away, hang, or answer 503: medians, and the program's thread alone."""
+    import socket
+
+    hanging = socket.create_server(("127.0.0.1", 0), backlog=100)
+    spans = STEPS * 4 + 1
+    with serving(STATUS="503", SECONDS="0") as failing:
+        hosts = {
+            "untraced": "",
+            "store only": "",
+            "away": "http://127.0.0.1:9",
+            "hangs": f"http://127.0.0.1:{hanging.getsockname()[1]}",
+            "503": failing,
+        }
+        print(f"{spans:,} spans\n\n| | run | the program's thread, a span |\n|---|---:|---:|")
+        base = 0.0
+        for name, host in hosts.items():
+            done = subprocess.run(
+                [sys.executable, __file__, "--outage", name, host], capture_output=True, text=True, check=True
+            )
+            run, thread = json.loads(done.stdout)
+            base = base or thread
+            print(f"| {name} | {run * 1e3:.1f} ms | {(thread - base) / spans * 1e6:.1f} µs |", flush=True)
+
+
+def outage(name: str, host: str, rounds: int = 15) -> None:
+    """The median of a run's time, and of its thread's processor time, as JSON."""
+    import statistics
+
+    from pocketflow_tracing import TracingConfig, tracing
+    from pocketflow_tracing.delivery import delivery
+
+    flow, _ = program()
+    keys = {"langfuse_public_key": "pk-lf-1", "langfuse_secret_key": "sk-lf-1", "langfuse_host": host}
+    config = TracingConfig(
+        store=Path(tempfile.mkdtemp()) / "traces.db", enabled=name != "untraced", **(keys if host else {})
+    )
+    took = []
+    for _ in range(rounds):
+        began, thread = time.perf_counter(), time.thread_time()
+        with tracing(config):
+            flow.run({"number": 0})
+        took.append((time.perf_counter() - began, time.thread_time() - thread))
+        delivery.flush(30, ships=False)
+    print(json.dumps([statistics.median(column) for column in zip(*took, strict=True)]))
+
+
+def memory(runs: int = 50) -> None:
+    """The memory of a process that traces a million spans while the server is away."""
+    from pocketflow_tracing import TracingConfig, flush, tracing
+
+    flow, _ = program()
+    config = TracingConfig(
+        store=Path(tempfile.mkdtemp()) / "traces.db", langfuse_host="http://127.0.0.1:9",
+        langfuse_public_key="pk-lf-1", langfuse_secret_key="sk-lf-1",
+    )  # fmt: skip
+    for number in range(1, runs + 1):
+        with tracing(config):
+            flow.run({"number": 0})
+        if number in (1, runs // 2, runs):
+            left = flush(5)
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+            print(
+                f"{number * (STEPS * 4 + 1):,} spans: {resident / 2**20:.0f} MiB, {left:,} left", flush=True
+            )
+
+
 def measure(name: str) -> None:
     """Run one contender, and print its figures as JSON."""
     with contextlib.redirect_stdout(sys.stderr):
@@ -244,6 +319,8 @@ class Counting(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         time.sleep(SECONDS)
+        if STATUS != 200:
+            return self._answer({})
         with self.lock:
             self.spans.update(_ids(self.path, body))
         self._answer({"successes": [], "errors": []})
@@ -253,7 +330,7 @@ class Counting(BaseHTTPRequestHandler):
 
     def _answer(self, content: Any) -> None:
         text = json.dumps(content).encode()
-        self.send_response(200)
+        self.send_response(STATUS)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -281,6 +358,18 @@ def serve() -> None:
     sys.stdin.read()
 
 
+@contextlib.contextmanager
+def serving(**environment: str) -> Iterator[str]:
+    """The address of a server in a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, __file__, "--serve"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        server.communicate()
+
+
 # Putting it together
 
 
@@ -301,11 +390,7 @@ def figures(name: str, python: str) -> dict[str, Any]:
     """What one contender took, and what arrived."""
     import urllib.request
 
-    with subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        host = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+    with serving() as host:
         keys = {"LANGFUSE_PUBLIC_KEY": "pk-lf-1", "LANGFUSE_SECRET_KEY": "sk-lf-1"}
         outside = {**os.environ, **keys, "LANGFUSE_HOST": host, "LANGFUSE_BASE_URL": host}
         began = time.perf_counter()
@@ -315,7 +400,6 @@ def figures(name: str, python: str) -> dict[str, Any]:
         whole = time.perf_counter() - began
         with urllib.request.urlopen(f"{host}/count") as answer:
             arrived = json.load(answer)
-        server.communicate()
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
     return {**json.loads(done.stdout.splitlines()[-1]), "whole": whole, "arrived": arrived}
@@ -345,6 +429,12 @@ if __name__ == "__main__":
         serve()
     elif sys.argv[1:2] == ["--heartbeat"]:
         heartbeat()
+    elif sys.argv[1:2] == ["--outages"]:
+        outages()
+    elif sys.argv[1:2] == ["--outage"]:
+        outage(*sys.argv[2:4])
+    elif sys.argv[1:2] == ["--memory"]:
+        memory()
     elif sys.argv[1:2] == ["--measure"]:
         measure(sys.argv[2])
     else:

@@ -85,12 +85,17 @@ def test_modules_beside_the_script_do_not_disturb_delivery(cli: CommandLine, ser
     assert len(server.rows) == 3
 
 
-def test_push_sends_what_a_run_could_not(cli: CommandLine, server: Server) -> None:
-    """The server was away: the run says so, push sends it, and a second push has nothing left."""
-    server.always = 503
-    out = cli.run_script()
+@pytest.mark.parametrize("how", ["away", "hangs", "503"])
+def test_push_sends_what_a_run_could_not(how: str, cli: CommandLine, server: Server) -> None:
+    """The run says so, push sends it, and a second push has nothing left."""
+    if how == "away":
+        server.stop()
+    server.hangs, server.always = how == "hangs", 503 if how == "503" else None
+    out = cli.run_script(LANGFUSE_TIMEOUT="1", POCKETFLOW_TRACING_EXIT_TIMEOUT="5")
     assert "3 spans still to be sent: pocketflow-tracing push" in out
-    server.always = None
+    server.hangs, server.always = False, None
+    if how == "away":
+        server.start()
     out = cli("push")
     assert f"sent 1 trace (3 spans) to Langfuse at {server.host}" in out
     assert "/project/project-1/traces/" in out

@@ -79,6 +79,40 @@ def test_no_server_makes_a_program_wait(how: str, server: Server, path: Path) ->
     server.check_sound()
 
 
+@pytest.mark.parametrize("how", ["away", "hangs", "503"])
+def test_the_programs_thread_never_meets_server_or_store(how: str, server: Server, path: Path) -> None:
+    """Not one socket is made and no database opened on it while its flows run, however the server behaves."""
+    if how == "away":
+        server.stop()
+    server.hangs, server.always = how == "hangs", 503 if how == "503" else None
+    program = """
+import sys, threading
+from pathlib import Path
+from pocketflow import Flow, Node
+from pocketflow_tracing import TracingConfig, flush, tracing
+settings = TracingConfig("sk-lf-one", "pk-lf-one", sys.argv[2], store=Path(sys.argv[1]))
+met, main, runs = {True: set(), False: set()}, threading.main_thread(), False
+def hook(event, arguments):
+    is_main = threading.current_thread() is main
+    if event.partition(".")[0] in ("socket", "sqlite3") and (runs or not is_main):
+        met[is_main].add(event.partition(".")[0])
+sys.addaudithook(hook)
+class Step(Node):
+    def exec(self, prep_res):
+        return "x" * 1000
+for _ in range(2):
+    runs = True
+    for _ in range(50):
+        with tracing(settings):
+            Flow(start=Step()).run({})
+    runs = False
+    flush(1)
+print(sorted(met[True]), sorted(met[False]))
+"""
+    out, _ = run_child(program, path, server.host)
+    assert out == "[] ['socket', 'sqlite3']\n"
+
+
 def test_the_end_is_quick_where_sending_failed_before(server: Server, path: Path) -> None:
     """A third of a second is enough to see that nothing changed."""
     server.hangs = True

@@ -17,7 +17,8 @@ import asyncio, os, sys
 from pathlib import Path
 PATH, HOST = sys.argv[1:]
 os.environ.update(
-    LANGFUSE_PUBLIC_KEY="pk-lf-one", LANGFUSE_SECRET_KEY="sk-lf-one", LANGFUSE_HOST=HOST, LANGFUSE_BASE_URL=HOST
+    LANGFUSE_PUBLIC_KEY="pk-lf-one", LANGFUSE_SECRET_KEY="sk-lf-one",
+    LANGFUSE_HOST=HOST, LANGFUSE_BASE_URL=HOST,
 )
 from langfuse import get_client, observe
 from opentelemetry import trace as otel
