@@ -287,7 +287,7 @@ def memory(runs: int = 50) -> None:
         with tracing(config):
             flow.run({"number": 0})
         if number in (1, runs // 2, runs):
-            left = flush(5)
+            left = flush(60)
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
             print(
                 f"{number * (STEPS * 4 + 1):,} spans: {resident / 2**20:.0f} MiB, {left:,} left", flush=True
