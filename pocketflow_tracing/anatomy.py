@@ -26,6 +26,7 @@ from .reading import (
     functions_in,
     nested_codes,
     on_class,
+    runs_code,
 )
 
 
@@ -163,7 +164,7 @@ def _hands_on(code: CodeType, name: str) -> bool:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("is_plain", "kind", "name", "phase_names")
+    __slots__ = ("is_plain", "kind", "name", "phase_names", "runs_code")
 
     def __init__(self, cls: type, kind: SpanKind) -> None:
         self.name = class_name(cls)
@@ -172,6 +173,8 @@ class NodeType:
             True for name in ("_run", "_run_async") for _ in functions_in(on_class(cls, name), name)
         )
         """Whether its runs can be watched: by a function of that name, however it is wrapped."""
+        self.runs_code = runs_code(cls, ("_exec", "cur_retry", "max_retries", *PHASES))
+        """Whether code of the program's may run between two phases, in properties and the like."""
         self.phase_names = {name: f"{self.name}.{name.removesuffix('_async')}" for name in PHASES}
 
 
@@ -286,7 +289,16 @@ class Anatomy:
                         found += self._add(function.__code__, name, role)
         if any(piece.role in (Role.EXEC, Role.RUN, Role.ORCH) for piece in found) or self._overrides(cls):
             found += self._phases_of(cls)
+        if runs_code(cls, ("prep", "prep_async")):
+            found += self._watch_starts()
         return found
+
+    def _watch_starts(self) -> list[Machinery]:
+        """PocketFlow's own runs, whose start matters from now on: code may run before they call prep."""
+        lazy = [piece for piece in self.machinery.values() if piece.is_lazy and piece.role is Role.RUN]
+        for piece in lazy:
+            piece.is_lazy = False
+        return lazy
 
     def _overrides(self, cls: type) -> bool:
         """Whether some driver of `cls` is not PocketFlow's, so that phases may run in ways of its own."""

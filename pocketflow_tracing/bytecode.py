@@ -25,6 +25,7 @@ _PAIRS: Final = frozenset(
 )
 # An exception that comes out of what is awaited leaves a frame at SEND (3.11+) or YIELD_FROM (3.10).
 _SUSPENDS: Final = frozenset({"YIELD_VALUE", "RETURN_GENERATOR"})
+_AWAITS: Final = frozenset({"SEND", "YIELD_FROM", "FOR_ITER", "YIELD_VALUE", "RESUME"})
 # What may stand between a call and the place its result goes to: an await, an `or []`, the end of a block.
 _BETWEEN: Final = frozenset(
     {"GET_AWAITABLE", "SEND", "YIELD_FROM", "YIELD_VALUE", "RESUME", "JUMP_BACKWARD_NO_INTERRUPT",
@@ -112,7 +113,8 @@ def begins(code: CodeType, last_instruction: int) -> bool:
 def is_end_of_await(code: CodeType, last_instruction: int, exception: BaseException) -> bool:
     """Whether `exception` only tells a frame of `code` that what it awaits has its result."""
     name = dis.opname[code.co_code[last_instruction]]
-    return issubclass(type(exception), StopIteration) and name in {"SEND", "YIELD_FROM", "FOR_ITER"}
+    # From 3.12 on a frame through which an exception was thrown, and caught below, still is at its yield.
+    return issubclass(type(exception), StopIteration) and name in _AWAITS
 
 
 def handler_lines(code: CodeType) -> frozenset[int]:

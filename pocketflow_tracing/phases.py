@@ -162,10 +162,12 @@ def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] |
 
 def _keep(activation: Activation, seen: Pictures, kind: SpanKind, out: Kept) -> None:
     """Keep the picture of what a phase returned for whoever is given that next, if nothing runs between."""
-    if kind is _PREP:
-        seen.prep_out = out
-    elif kind is _POST:
+    if kind is _POST:
         seen.post_out = out
+    elif activation.step.type.runs_code:
+        return  # which may change it first
+    elif kind is _PREP:
+        seen.prep_out = out
     elif activation.machinery.passes_on:
         seen.exec_out = out
 

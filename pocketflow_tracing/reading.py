@@ -20,6 +20,7 @@ class Unknown:
 
 UNKNOWN: Final = Unknown()
 _get = object.__getattribute__
+_INERT: Final = (FunctionType, staticmethod, classmethod, MethodType, MemberDescriptorType)
 
 
 def read(instance: object, name: str, default: Any = UNKNOWN) -> Any:
@@ -52,6 +53,14 @@ def on_class(cls: type, name: str) -> Any:
         if found is not None:
             return found
     return None
+
+
+def runs_code(cls: type, names: tuple[str, ...]) -> bool:
+    """Whether to read or set one of these attributes of an instance may run code of the program's."""
+    if any(on_class(cls, hook) is not on_class(object, hook) for hook in ("__getattribute__", "__setattr__")):
+        return True
+    found = [value for name in names if (value := on_class(cls, name)) is not None]
+    return any(type(value) not in _INERT and on_class(type(value), "__get__") is not None for value in found)
 
 
 def class_name(cls: type) -> str:

@@ -237,3 +237,26 @@ def test_sibling_iterations_that_run_on_keep_their_own_end() -> None:
                   exec ok
         """)
     ]
+
+
+def test_an_iteration_that_fails_after_a_time_limit_was_caught_below_has_its_own_error() -> None:
+    """The time limit throws into the coroutines of flow and node; what fails is how the next is chosen."""
+
+    class Patient(AsyncNode):
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            try:
+                await asyncio.wait_for(forever(), 0.001)
+            except asyncio.TimeoutError:
+                return {"no": "action"}
+
+    class Many(AsyncParallelBatchFlow):
+        async def prep_async(self, shared: Any) -> Any:
+            return [{"k": 1}]
+
+    assert both(lambda: Many(start=Patient())) == tree("""
+        flow Many error TypeError
+          prep ok
+          iteration error TypeError item=0
+            node Patient ok -> dict
+              post ok
+    """)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pocketflow import AsyncFlow, AsyncNode, Flow, Node
 
-from .harness import both, compare, shown, tree
+from .harness import both, compare, shown, spans_of, tree
 
 
 class Work(Node):
@@ -222,3 +222,44 @@ def test_no_code_of_a_metaclass_runs_for_an_action_or_a_node() -> None:
             post ok
           node Node ok
     """)
+
+
+def test_what_a_property_runs_before_prep_is_beneath_its_node() -> None:
+    """The node runs from where PocketFlow begins it, whatever reading its prep does."""
+
+    class Prepared(Node):
+        @property
+        def prep(self) -> Any:
+            Work().run({})
+            return lambda shared: 1
+
+    assert both(lambda: Flow(start=Prepared())) == tree("""
+        flow Flow ok
+          node Prepared ok
+            node Work ok
+              prep ok
+              exec ok
+              post ok
+            prep ok
+    """)
+
+
+def test_what_a_setter_changes_between_prep_and_exec_shows_in_what_exec_was_given() -> None:
+    """PocketFlow sets `cur_retry` in between, and a node may make something of that."""
+
+    class Changing(Node):
+        def prep(self, shared: Any) -> Any:
+            self.items = ["prepared"]
+            return self.items
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "cur_retry":
+                self.items.append("changed")
+            object.__setattr__(self, name, value)
+
+        def exec(self, prep_res: Any) -> Any:
+            return len(prep_res)
+
+    (trace,) = compare(lambda shared: Flow(start=Changing()).run(shared))
+    (exec_span,) = spans_of(trace, "exec")
+    assert exec_span.input == {"prep_res": ["prepared", "changed"]}
