@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,13 @@ def test_a_killed_process_loses_nothing_that_was_kept(server: Server, path: Path
     server.check_sound()
 
 
+def kept_root(path: Path) -> str:
+    """The name of the root of the last trace in the store, "" where that is not written yet."""
+    with closing(Store(path)) as store:
+        trace = store.last()
+    return "" if trace is None or trace.root is None else trace.root.name
+
+
 def test_a_run_killed_in_the_middle_is_sent_as_interrupted(server: Server, path: Path) -> None:
     """The next process sends what the dead one had written."""
     child = start_child(
@@ -160,8 +167,8 @@ sys.stdin.readline()
 """, path, server.host, "one",
     )  # fmt: skip
     assert child.stdout is not None and child.stdout.readline() == "written\n"
-    until(lambda: "Killed" in [trace.name for trace in Store(path).traces()])
-    time.sleep(0.5)  # the root is written when it has been open for a while
+    # The root is written when it has been open for a while.
+    until(lambda: kept_root(path) == "Killed")
     child.kill()
     child.wait()
     assert not server.rows
