@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from values_corpus import INNOCENT_KEYS, INNOCENT_TEXTS, SECRET_KEYS, SECRETS
+from values_planting import PLACES
 from values_support import rendered, shown
 
 from pocketflow_tracing.model import ErrorInfo
@@ -23,48 +24,6 @@ def _written(value: Any) -> str:
 
 def _leaks(written: str, secret: str) -> bool:
     return secret in written or json.dumps(secret)[1:-1] in written
-
-
-@dataclasses.dataclass
-class Settings:
-    endpoint: str
-    note: Any
-
-
-class Holder:
-    def __init__(self, note: Any) -> None:
-        self.note = note
-
-
-class Slotted:
-    __slots__ = ("note",)
-
-    def __init__(self, note: Any) -> None:
-        self.note = note
-
-
-PLACES: dict[str, Any] = {
-    "alone": lambda text: text,
-    "in an entry": lambda text: {"note": text},
-    "nested": lambda text: {"a": [{"b": (1, {"c": text})}]},
-    "as a key": lambda text: {text: 1},
-    "as a key beside an int": lambda text: {text: 1, 2: 3},
-    "in a tuple as a key": lambda text: {(1, text): 2},
-    "in bytes": lambda text: text.encode(),
-    "in a bytearray": lambda text: bytearray(text.encode()),
-    "in a dataclass": lambda text: Settings("here", text),
-    "in an object": lambda text: Holder([text]),
-    "in a slot": lambda text: Slotted(text),
-    "in an exception": lambda text: ValueError(f"call failed: {text}"),
-    "in arguments": lambda text: OSError(5, text, {"sent": text}),
-    "in a set": lambda text: {text},
-    "amid prose": lambda text: f"The answer was (as ever) {text} and nothing else.",
-    "in quotes": lambda text: f"got '{text}' back",
-    "on its own line": lambda text: f"first line\n{text}\nlast line",
-    "as JSON": lambda text: json.dumps({"request": {"note": text}}),
-    "after Chinese": lambda text: f"密钥是 {text} 。",
-    "beside an image": lambda text: "data:image/png;base64," + "iVBORw0KGgoA" * 400 + " " + text,
-}
 
 
 def test_the_corpora_are_as_large_as_promised() -> None:

@@ -52,7 +52,7 @@ def _brief_entries(writer: Writer, entries: dict[str, Node], path: Path, secret:
 def _brief(writer: Writer, node: Node, path: Path, secret: int, under: int) -> JSON:
     """A node cut to what a glance takes in, within something `secret`, and `under` a secret name or not."""
     if under != OPEN:
-        learn(node, writer.policy)
+        learn(node, writer.policy, under)
         secret = max(secret, under)
     if type(node) is int or node is None or (type(node) is str and len(node) <= _BRIEF.max_bytes):
         return writer.node(node, path, secret)

@@ -37,9 +37,13 @@ class Learned:
         self._known = known
         self._texts: dict[str, None] = {}
 
-    def add(self, text: str) -> bool:
-        """Remember what stood under a secret name, if it tells enough; whether that is news."""
-        forms = [form for form in _forms(text) if form not in self._texts and form not in self._known]
+    def add(self, text: str, *, words: bool = True) -> bool:
+        """Remember what stood under a secret name, if it tells enough; whether that is news.
+
+        Without `words`, nothing that consists of letters alone.
+        """
+        forms = [form for form in _forms(text, words=words) if form not in self._texts]
+        forms = [form for form in forms if form not in self._known]
         self._texts.update(dict.fromkeys(forms))
         while len(self._texts) > _MOST:
             del self._texts[next(iter(self._texts))]
@@ -64,25 +68,25 @@ def _places(text: str, secret: str) -> Iterable[Find]:
         at = text.find(secret, end)
 
 
-def _forms(text: str) -> list[str]:
+def _forms(text: str, *, words: bool = True) -> list[str]:
     """The secret in `text` as it may be found elsewhere: bare, quoted in JSON, quoted in an address."""
     if len(text) > _LONGEST:
         return []
     scheme, _, rest = text.partition(" ")
     secret = rest.strip() if scheme.lower() in _SCHEMES else text.strip()
-    if not tells(secret):
+    if not _tells(secret, words):
         return []
     return list(dict.fromkeys((secret, json.dumps(secret)[1:-1], _in_address(secret))))
 
 
-def tells(text: str) -> bool:
+def _tells(text: str, words: bool) -> bool:
     """Whether a secret is so much its own that the same text elsewhere must be the same secret."""
     if len(text) < _SHORTEST or len(set(text)) < 4 or text[0] in "$<{[%*" or _ADDRESS.fullmatch(text):
         return False
     bare = "".join(letter for letter in text if letter not in " _-./,:")
     if bare.isdigit():
         return len(bare) >= _SHORTEST_NUMBER
-    return not bare.isalpha() or len(bare) >= _SHORTEST_WORDS
+    return (words and len(bare) >= _SHORTEST_WORDS) if bare.isalpha() else True
 
 
 def of_environment(keys: KeyNames) -> frozenset[str]:

@@ -205,15 +205,31 @@ def user_info(text: str, start: int, end: int) -> Iterator[Find]:
 
 
 def pem_keys(text: str) -> Iterator[Find]:
-    """The body of a private key; one whose end is not in sight goes on to the end of the text."""
+    """The bodies of private keys; one whose end is not in sight goes on to the end of the text."""
+    end = 0
     at = text.find("-----BEGIN ")
     while at >= 0:
         first = _PEM.match(text, at)
         if first is not None:
-            end = text.find("-----END ", first.end())
-            at = end if end >= 0 else len(text)
-            yield first.end(), at
+            if end < first.end():
+                end = text.find("-----END ", first.end())
+                end = len(text) if end < 0 else end
+            yield first.end(), end
         at = text.find("-----BEGIN ", at + 5)
+
+
+def opens_key(text: str) -> bool:
+    """Whether a private key begins in a text and does not end there, as in the first of many lines."""
+    at = text.rfind("-----BEGIN ")
+    return at >= 0 and _PEM.match(text, at) is not None and "-----END " not in text[at:]
+
+
+def continues_key(line: str) -> bool:
+    """Whether a line may belong to the key that a line before it began."""
+    return _KEY_LINE.fullmatch(line.strip()) is not None
+
+
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{0,8192}|(?:Proc-Type|DEK-Info|Version|Comment|Hash):.{0,512}")
 
 
 def cards(text: str, start: int, end: int) -> Iterator[Find]:

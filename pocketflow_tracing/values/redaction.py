@@ -126,9 +126,12 @@ class Policy:
         self._begin_anew()
         return inner
 
-    def learn(self, text: str) -> None:
-        """What stood under a secret name is hidden wherever it stands, if it is no common word."""
-        if self.redact and self.learned.add(text):
+    def learn(self, text: str, secrecy: int) -> None:
+        """What stood under a secret name is hidden wherever it stands, if it is no common word.
+
+        A "token" may be one of a text, and often is.
+        """
+        if self.redact and self.learned.add(text, words=secrecy == ALL_SECRET):
             self._begin_anew()
 
     def _begin_anew(self) -> None:

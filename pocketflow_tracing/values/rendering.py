@@ -67,7 +67,7 @@ def _named(parts: dict[str, Snapshot], policy: Policy, path: str) -> Rendered:
     for name, part in parts.items():
         known, secret = policy.name(name)
         if secret != OPEN:
-            learn(part.root, policy)
+            learn(part.root, policy, secret)
         single = _part(part, policy, f"{path}.{known}", secret)
         shown[known] = single.value
         texts.append(f"{to_json(known)}:{single.text}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model import JSON
 from .nodes import BOOL, BYTES, CUT, FALSE, FIELDS, HEAD, ITEMS, PAIRS, STUB, TRUE, Mark, Node, inner
-from .patterns import REDACTED, is_card
+from .patterns import REDACTED, continues_key, is_card, opens_key
 from .redaction import ALL_SECRET, LONGEST_SEEN, OPEN, Policy, encodable
 from .wording import LONGEST_INT, as_key, free, readable
 
@@ -22,13 +22,13 @@ Path = tuple[Any, Any] | None
 """The path of the holder and the key within it; written out only where it is told."""
 
 
-def learn(node: Node, policy: Policy) -> None:
-    """Have `policy` remember the texts under a secret name: they may stand elsewhere without it."""
+def learn(node: Node, policy: Policy, secrecy: int) -> None:
+    """Have `policy` remember the texts under a name of this secrecy: they may stand elsewhere without it."""
     entries = inner(node)
     for item in entries if type(entries) is list else (node,):
         text = readable(item[2], item[3]) if type(item) is Mark and item[0] is BYTES else item
         if type(text) is str:
-            policy.learn(text)
+            policy.learn(text, secrecy)
 
 
 class Writer:
@@ -49,14 +49,28 @@ class Writer:
         pending, self.pending = self.pending, []
         suspects = set(self.policy.suspects([entry[2] for entry in pending]))
         clean: list[str] = []
+        opened: list[tuple[Any, Any, Path]] = []
         for index, (holder, key, text, path) in enumerate(pending):
             if index in suspects:
                 holder[key] = self._text(text, None, (path, key), OPEN)
+                if type(holder) is list and opens_key(text):
+                    opened.append((holder, key, path))
             elif (shown := encodable(text)) is not text:
                 holder[key] = shown
             elif len(text) <= LONGEST_SEEN:
                 clean.append(text)
         self.policy.seen.add_clean(clean)
+        for opening in opened:
+            self._hide_lines(*opening)
+
+    def _hide_lines(self, shown: list[JSON], first: int, path: Path) -> None:
+        """Mask the lines of a private key, which begins in the item `first` of a list."""
+        for index in range(first + 1, len(shown)):
+            line = shown[index]
+            if type(line) is not str or not continues_key(line):
+                return
+            shown[index] = REDACTED
+            self.tell(self.redacted, (path, index))
 
     def node(self, node: Node, path: Path, secret: int) -> JSON:
         """The JSON of a node, for `finish` to mask; `secret` says how secret all of it is."""
@@ -165,6 +179,10 @@ class Writer:
                 ):
                     continue
             shown[index] = self.node(item, (path, index), secret)
+        if not later and not secret:  # a mask of the user's own has seen each of them
+            for index, item in enumerate(items):
+                if type(item) is str and opens_key(item):
+                    self._hide_lines(shown, index, path)
         if left_out:
             self.tell(self.truncated, path)
             shown.append(f"… +{left_out:,} more")
@@ -182,7 +200,7 @@ class Writer:
             if value_secret and key == "value":
                 under = max(under, value_secret)
             if under != OPEN:
-                learn(node, self.policy)
+                learn(node, self.policy, under)
             if later and under == OPEN:
                 kind = type(node)
                 if kind is str:
@@ -203,7 +221,7 @@ class Writer:
     def _pair(self, items: list[Node], path: Path, secret: int, under: int) -> JSON:
         """A header or a form field as a name and its value."""
         last = len(items) - 1
-        learn(items[last], self.policy)
+        learn(items[last], self.policy, under)
         return [
             self.node(item, (path, index), max(secret, under if index == last else OPEN))
             for index, item in enumerate(items)
@@ -214,7 +232,9 @@ class Writer:
         name = items[0]
         if type(name) is Mark and name[0] is BYTES:
             name = readable(name[2], name[3])
-        return self.policy.name(name)[1] if type(name) is str and len(name) <= _LONGEST_NAME else OPEN
+        if type(name) is not str or len(name) > _LONGEST_NAME or name[:1] == "-":  # the first line of a key
+            return OPEN
+        return self.policy.name(name)[1]
 
     def _named_secret(self, entries: Mapping[str, Node]) -> int:
         """How secret `value` of an entry like {"name": "api_key", "value": …} is."""
@@ -226,7 +246,7 @@ class Writer:
         for index in range(0, len(flat) - 1, 2):
             name, under = self.key(as_key(flat[index]), shown)
             if under != OPEN:
-                learn(flat[index + 1], self.policy)
+                learn(flat[index + 1], self.policy, under)
             shown[name] = self.node(flat[index + 1], (path, name), max(secret, under))
         return self._with_note(shown, path, left_out)
 
