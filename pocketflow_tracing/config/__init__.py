@@ -314,7 +314,8 @@ def resolve(given: TracingConfig | None = None, **arguments: Any) -> TracingConf
     if given is not None:
         config.__dict__.update(given.__dict__)
         for name in _DICTS & given.__dict__.keys():
-            config.__dict__[name] = dict(given.__dict__[name])
+            if given.__dict__[name] is not None:
+                config.__dict__[name] = dict(given.__dict__[name])
     for name, value in arguments.items():
         if value is not None:
             setattr(config, name, value)
