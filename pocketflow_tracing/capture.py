@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Capture:
     """The switches of a config, ready for the hot path. Immutable; shared by all steps under it."""
 
-    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "outputs", "stores", "values")
+    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "locals", "outputs", "stores", "values")
 
     def __init__(self, config: TracingConfig) -> None:
         self.config = config
@@ -35,6 +35,8 @@ class Capture:
         """Whether spans have any values."""
         self.stores = self.inputs and self.outputs
         """Whether changes of the store are looked for: they tell both what was and what came of it."""
+        self.locals = self.limits if config.capture_locals and self.errors and self.stores else None
+        """What the local variables of a frame that failed may cost, None where they are not kept."""
 
     def value(self, value: object, previous: Snapshot | None = None) -> Snapshot:
         """A bounded picture of `value` as it is now; runs none of the program's code."""

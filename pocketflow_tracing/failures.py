@@ -6,45 +6,82 @@ objects when the untraced one does.
 
 from __future__ import annotations
 
+import builtins
 import linecache
 import os
 import sys
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
-from .errors import is_the_programs
+from .errors import is_the_programs, report_failure
 from .model import ErrorInfo, Status
+from .values import Limits, Snapshot, snapshot
+from .values.classes import inherits
 
 MAX_FRAMES = 50
 MAX_MESSAGE = 4_096
+MAX_MEMBERS = 20
+MAX_LOCALS_BYTES = 16_384
+MAX_LOCALS_DEPTH = 5
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_FOLDED = "PocketFlow"
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from 3.11 on
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+
+_Line = tuple[str, int, str]
+"""File, line, function; or whose frames are left out, and how many of them."""
 
 
 class Failure:
-    """What a span remembers of an exception: type, message, where it came from, what it followed."""
+    """What a span remembers of an exception: type, message, where it came from, what it followed.
 
-    __slots__ = ("causes", "frames", "message", "notes", "raised_in", "type")
+    With `limits`, the local variables of the program's innermost frame too, as they are now.
+    """
 
-    def __init__(self, exception: BaseException, raised_in: int | None) -> None:
+    __slots__ = ("causes", "frames", "locals", "members", "message", "notes", "raised_in", "type")
+
+    def __init__(self, exception: BaseException, raised_in: int | None, limits: Limits | None = None) -> None:
         self.type = _type_name(exception)
         self.message = message_of(exception)
         self.raised_in = raised_in
         """The id of the span that keeps the stack trace, None where it is this one."""
-        inner = raised_in is None
-        self.frames = _frames(BaseException.__dict__["__traceback__"].__get__(exception)) if inner else []
-        self.causes = _causes(exception) if inner else []
         self.notes = _notes(exception)
+        self.frames: list[_Line] = []
+        self.causes: list[str] = []
+        self.members: list[str] = []
+        self.locals: Snapshot | None = None
+        if raised_in is None:
+            trace = _traceback_of(exception)
+            self.frames = _frames(trace)
+            self.causes = _causes(exception)
+            self.members = _members(exception, "  ")
+            if limits is not None:
+                self.locals = _locals(trace, limits)
 
     def info(self) -> ErrorInfo:
-        """The model's record; reads source lines, so it is for the worker."""
+        """The model's record, without the local variables; reads source lines, so it is for the worker."""
         return ErrorInfo(
             type=self.type,
             message=self.message,
-            stacktrace=_written(self.frames, self.type, self.message) if self.raised_in is None else "",
+            stacktrace=self._written() if self.raised_in is None else "",
             notes=self.notes,
             causes=self.causes,
             raised_in=None if self.raised_in is None else f"{self.raised_in:016x}",
         )
+
+    def _written(self) -> str:
+        lines = ["Traceback (most recent call last):"] if self.frames else []
+        for file, line, function in self.frames:
+            if not function:
+                lines.append(f"  … {line} {'frame' if line == 1 else 'frames'} of {file}" if file else "  …")
+                continue
+            lines.append(f'  File "{file}", line {line}, in {function}')
+            source = linecache.getline(file, line).strip()
+            if source:
+                lines.append(f"    {source}")
+        lines.append(f"{self.type}: {self.message}" if self.message else self.type)
+        return "\n".join(lines + self.members)
 
 
 def status_of(exception: BaseException) -> Status:
@@ -105,30 +142,80 @@ def _notes(exception: BaseException) -> list[str]:
     return [note[:MAX_MESSAGE] for note in notes[:20] if type(note) is str] if type(notes) is list else []
 
 
-def _frames(trace: TracebackType | None) -> list[tuple[str, int, str]]:
-    """(file, line, function) from the outermost to the innermost, the middle of long ones left out."""
-    frames: list[tuple[str, int, str]] = []
+def _members(exception: BaseException, indent: str) -> list[str]:
+    """What the exceptions of a group are, and where each was raised, as lines under the group's own."""
+    if _GROUP is None or not inherits(type(exception), _GROUP):
+        return []
+    found: list[str] = []
+    members = _GROUP.exceptions.__get__(exception)
+    for member in members[:MAX_MEMBERS]:
+        frames = [frame for frame in _frames(_traceback_of(member)) if frame[2]]
+        where = f"  ({os.path.basename(frames[-1][0])}:{frames[-1][1]})" if frames else ""
+        found.append(f"{indent}- {_type_name(member)}: {message_of(member)}{where}")
+        found += _members(member, indent + "  ")
+        if len(found) >= MAX_MEMBERS:
+            break
+    left = len(members) - MAX_MEMBERS
+    return [*found[:MAX_MEMBERS], *([f"{indent}… +{left} more"] if left > 0 else [])]
+
+
+def _frames(trace: TracebackType | None) -> list[_Line]:
+    """The lines from the outermost to the innermost, PocketFlow's folded, the middle of many left out."""
+    frames: list[_Line] = []
     while trace is not None:
         code = trace.tb_frame.f_code
-        if not code.co_filename.startswith(_OWN):
+        if trace.tb_next is not None and _is_pocketflows(trace.tb_frame):
+            count = frames.pop()[1] if frames and frames[-1][0] == _FOLDED else 0
+            frames.append((_FOLDED, count + 1, ""))
+        elif not code.co_filename.startswith(_OWN):
             frames.append((code.co_filename, trace.tb_lineno, code.co_name))
         if len(frames) > 4 * MAX_FRAMES:
             del frames[MAX_FRAMES : 2 * MAX_FRAMES]
         trace = trace.tb_next
     if len(frames) > MAX_FRAMES:
-        frames = [*frames[: MAX_FRAMES // 2], ("…", 0, "…"), *frames[-MAX_FRAMES // 2 :]]
+        frames = [*frames[: MAX_FRAMES // 2], ("", 0, ""), *frames[-MAX_FRAMES // 2 :]]
     return frames
 
 
-def _written(frames: list[tuple[str, int, str]], kind: str, message: str) -> str:
-    lines = ["Traceback (most recent call last):"] if frames else []
-    for file, line, function in frames:
-        if not line:
-            lines.append("  …")
-            continue
-        lines.append(f'  File "{file}", line {line}, in {function}')
-        source = linecache.getline(file, line).strip()
-        if source:
-            lines.append(f"    {source}")
-    lines.append(f"{kind}: {message}" if message else kind)
-    return "\n".join(lines)
+def _is_pocketflows(frame: FrameType) -> bool:
+    """Whether the code is PocketFlow's, installed or copied into the program."""
+    names = frame.f_globals
+    name = names.get("__name__") if type(names) is dict else None
+    return type(name) is str and (name == "pocketflow" or name.endswith(".pocketflow"))
+
+
+def _locals(trace: TracebackType | None, limits: Limits) -> Snapshot | None:
+    """The local variables of the innermost frame that is the program's own."""
+    try:
+        frame = _innermost(trace)
+        if frame is None or (not frame.f_code.co_flags & _OPTIMIZED and type(frame.f_locals) is not dict):
+            return None  # the body of a class whose metaclass made a mapping of its own
+        kept = {
+            name: value
+            for name, value in frame.f_locals.items()
+            if type(name) is str and not name.startswith(("__", "."))
+        }
+        smaller = Limits(
+            min(limits.max_depth, MAX_LOCALS_DEPTH),
+            min(limits.max_bytes, MAX_LOCALS_BYTES),
+            limits.serializers,
+        )
+        return snapshot(kept, smaller)
+    except Exception as failure:
+        report_failure("values.locals", failure)
+        return None
+
+
+_OPTIMIZED = 1
+"""The flag of code whose local variables are those of a function."""
+
+
+def _innermost(trace: TracebackType | None) -> FrameType | None:
+    found: FrameType | None = None
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        is_librarys = file.startswith((_STDLIB, _OWN, "<frozen")) or "-packages" + os.sep in file
+        if not is_librarys and not _is_pocketflows(trace.tb_frame):
+            found = trace.tb_frame
+        trace = trace.tb_next
+    return found

@@ -44,7 +44,8 @@ class ErrorInfo:
 
     The stack trace is kept once, on the innermost span it passed; the spans above have an empty
     `stacktrace` and name that span in `raised_in`. `causes` holds the chained exceptions as
-    "Type: message", nearest first.
+    "Type: message", nearest first. `locals` are the local variables of the program's innermost frame,
+    None unless `capture_locals` is on.
     """
 
     type: str
@@ -53,6 +54,7 @@ class ErrorInfo:
     notes: list[str] = field(default_factory=list)
     causes: list[str] = field(default_factory=list)
     raised_in: str | None = None
+    locals: JSON = None
 
 
 @dataclass(slots=True)

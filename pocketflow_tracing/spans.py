@@ -30,6 +30,7 @@ _SWITCHES = (
     "trace_exec",
     "trace_post",
     "trace_errors",
+    "capture_locals",
     "redact",
 )
 
@@ -225,7 +226,7 @@ class Spans:
         span.status = status_of(exception)
         below = span.failed_below
         inner = below[1] if below is not None and below[0] == id(exception) else None
-        failure = Failure(exception, inner)
+        failure = Failure(exception, inner, span.capture.locals)
         if span.parent is not None:
             span.parent.failed_below = (id(exception), span.span_id if inner is None else inner)
         if span.capture.errors:

@@ -54,6 +54,8 @@ def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
     }
     if live.failure is not None:
         span.error = policy.mask_error(live.failure.info())
+        if live.failure.locals is not None:
+            span.error.locals = _shown(span, "error.locals", live.failure.locals, policy)
     return span
 
 

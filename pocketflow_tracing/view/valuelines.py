@@ -35,6 +35,8 @@ def value_lines(span: Span, parent: Span | None, whole: bool = False) -> Iterato
             yield from _shown(label, value, whole)
     if whole and span.error is not None:
         yield from _text("trace", span.error.stacktrace)
+        for name, local in (span.error.locals or {}).items():
+            yield from _shown(f"local {visible(name)}", local, whole)
     for label, paths in (("masked", span.redacted), ("cut", span.truncated)):
         if paths:
             listed = clip(visible(", ".join(paths)), None if whole else MAX_VALUE)
