@@ -267,10 +267,6 @@ class Anatomy:
         classes, key = self._classes, id(cls)
         classes[key] = weakref.ref(cls, lambda _: classes.pop(key, None))
 
-    def is_known(self, cls: type) -> bool:
-        """Whether `learn` has seen this class."""
-        return id(cls) in self._classes
-
     def learn(self, cls: type) -> list[Machinery]:
         """The machinery that `cls` and its bases bring and that was not known before."""
         if id(cls) in self._classes:

@@ -102,11 +102,6 @@ class LiveSpan:
         step, added = self.step, self.attributes or {}
         return {**step.attributes(), **added} if step is not None and step.span is self else added
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the span still runs."""
-        return self.end == 0
-
 
 class LiveTrace:
     """A trace from its start until its root and all its spans have ended."""

@@ -180,8 +180,9 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
     passes_on = activation.machinery.passes_on
     if kind is not _PREP and kind is not _POST:
         # An attempt may change what the next one is given.
-        is_next = seen is not None and passes_on and kind is _EXEC and activation.attempt == 1
-        return {"prep_res": capture.picture(activation.given, seen.prep_out if seen and is_next else None)}
+        is_first = passes_on and kind is _EXEC and activation.attempt == 1
+        kept = seen.prep_out if seen is not None and is_first else None
+        return {"prep_res": capture.picture(activation.given, kept)}
     if seen is None:  # the step is over, and its store let go
         return None
     if kind is _PREP:

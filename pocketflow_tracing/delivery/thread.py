@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ..bridge import is_sent
 from ..errors import tell_failure, tell_once
 from ..live import LiveTrace
 from ..model import Trace
@@ -304,12 +305,6 @@ class Delivery(Queue):
         self._worker.abandon()
         _of_parents.append(self.shipper)  # its connections are not ours to close
         self.reset()
-
-
-def is_sent(config: TracingConfig) -> bool:
-    """Whether a run with these settings is sent over the network."""
-    keys = config.langfuse_public_key and config.langfuse_secret_key and config.langfuse_enabled
-    return bool(keys or config.otlp)
 
 
 def _wait_for_end(thread: threading.Thread) -> None:

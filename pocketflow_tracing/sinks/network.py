@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class NetworkSink:
+class NetworkSink(ABC):
     """One place that traces are sent to."""
 
     destination: Destination
@@ -43,9 +44,9 @@ class NetworkSink:
     scope: str
     """The instrumentation scope that its spans come from."""
 
+    @abstractmethod
     def encoder(self, trace: Trace, lookup: Lookup) -> Callable[[ExportRow], WireSpan]:
         """What turns the spans of `trace` into those of OTLP."""
-        raise NotImplementedError
 
     def trace_url(self, client: httpx.Client, trace_id: str) -> str | None:
         """Where a trace that arrived can be looked at, if it can be found out. May ask the server."""
