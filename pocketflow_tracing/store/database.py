@@ -50,11 +50,12 @@ def explained(path: str) -> Iterator[None]:
         raise told(path, failure) from failure
 
 
-def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
+def connect(path: str, *, create: bool, patience: float, read_only: bool = False) -> sqlite3.Connection:
     """An open connection to the store at `path`, its schema up to date.
 
     Without `create` the file must exist. A file that cannot be written is opened for reading. One
-    statement waits for at most `patience` seconds for a lock that another process holds.
+    statement waits for at most `patience` seconds for a lock that another process holds. With
+    `read_only`, SQLite refuses every write, and a file of an older version is refused as well.
     """
     with explained(path):
         if path == MEMORY:
@@ -65,7 +66,7 @@ def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
         deadline = time.monotonic() + min(SETUP_SECONDS, 4 * patience)
         while True:
             try:
-                return _open(path, patience)
+                return _open(_uri(path, "mode=ro") if read_only else path, patience, read_only)
             except StoreLocked:
                 # Switching to WAL does not wait for a lock by itself.
                 if time.monotonic() > deadline:
@@ -74,27 +75,38 @@ def connect(path: str, *, create: bool, patience: float) -> sqlite3.Connection:
             except StoreError:
                 if create or os.access(Path(path).parent, os.W_OK) or Path(f"{path}-wal").exists():
                     raise
-                from urllib.parse import quote
-
                 # WAL needs a second file even to read, unless nobody can write here at all.
-                return _open(f"file:{quote(path)}?immutable=1", patience)
+                return _open(_uri(path, "immutable=1"), patience, read_only)
 
 
-def _open(path: str, patience: float) -> sqlite3.Connection:
+def _uri(path: str, option: str) -> str:
+    from urllib.parse import quote
+
+    return f"file:{quote(os.fsencode(path))}?{option}"
+
+
+def _open(path: str, patience: float, read_only: bool = False) -> sqlite3.Connection:
     # Threads take turns with it under the store's lock; transactions are begun by hand.
     connection = sqlite3.connect(
         path, timeout=patience, isolation_level=None, check_same_thread=False, uri=path.startswith("file:")
     )
     try:
         with explained(path):
-            _prepare(connection, path)
+            _check(connection, path)
+            if not read_only:
+                _prepare(connection)
+            elif schema.version_of(connection) < len(schema.MIGRATIONS):
+                raise StoreError(
+                    f"the trace store {path} was written by an older version of pocketflow-tracing; "
+                    "bring it up to date: pocketflow-tracing list"
+                )
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
+def _check(connection: sqlite3.Connection, path: str) -> None:
     # One moment for both questions: another process may be making the tables right now.
     connection.execute("BEGIN")
     found, foreign = schema.version_of(connection), schema.is_foreign(connection)
@@ -106,6 +118,10 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
             f"the trace store {path} was written by a newer version of pocketflow-tracing "
             f"(schema {found}; this one knows {len(schema.MIGRATIONS)}): upgrade, or name another file"
         )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    found = schema.version_of(connection)
     connection.execute("PRAGMA secure_delete = ON")
     try:
         if found == 0:

@@ -42,7 +42,7 @@ class Store:
 
     The file is opened when first needed and created when first written. Every method may be called
     from any thread, one at a time, and raises StoreError, naming the file and the reason. It waits
-    for other processes that write for at most `patience` seconds.
+    for other processes that write for at most `patience` seconds. With `read_only`, it never writes.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class Store:
         max_bytes: int = 1024 * 1024 * 1024,
         max_days: float = 30,
         patience: float = 5.0,
+        read_only: bool = False,
     ) -> None:
         self.path = MEMORY if str(path) == MEMORY else str(Path(path).expanduser().absolute())
         self.max_bytes = max_bytes
         self.max_days = max_days
         self.patience = patience
+        self.read_only = read_only
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self.file: tuple[int, int] | None = None
@@ -316,7 +318,9 @@ class Store:
             self.close()  # deleted or replaced: SQLite would go on writing into a file without a name
         if self._connection is None:
             self.file = _identity(self.path)
-            self._connection = connect(self.path, create=create, patience=self.patience)
+            self._connection = connect(
+                self.path, create=create, patience=self.patience, read_only=self.read_only
+            )
             self.file = _identity(self.path)
         return self._connection
 
