@@ -149,7 +149,7 @@ def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] |
     step = activation.step
     capture = step.capture
     seen = step.pictures
-    if result is not None and span.status is _OK:
+    if result is not None and span.status is _OK and (capture.inputs or span.kind is not _PREP):
         span.output = capture.value(result[0])
         if seen is not None:
             _keep(activation, seen, span.kind, (result[0], span.output))
@@ -183,8 +183,8 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         is_first = passes_on and kind is _EXEC and activation.attempt == 1
         kept = seen.prep_out if seen is not None and is_first else None
         return {"prep_res": capture.picture(activation.given, kept)}
-    if seen is None:  # the step is over, and its store let go
-        return None
+    if seen is None:
+        return _given_without_store(activation, frame, kind)
     if kind is _PREP:
         if not (passes_on and activation.is_top):  # an override may have changed the store before this
             seen.latest = capture.value(step.shared, seen.latest)
@@ -196,6 +196,14 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         "prep_res": capture.value(prep_res),
         "exec_res": capture.picture(exec_res, seen.exec_out if passes_on else None),
     }
+
+
+def _given_without_store(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
+    """The input of a prep or post whose step is over, or that keeps no outputs: the store shows some."""
+    capture = activation.step.capture
+    if capture.stores or kind is _PREP:
+        return None
+    return {"prep_res": capture.value(activation.machinery.results(frame.f_locals)[0])}
 
 
 def _is_from_phase(caught: BaseException | None, activation: Activation, frame: FrameType) -> bool:

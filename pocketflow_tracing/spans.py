@@ -100,8 +100,15 @@ class Spans:
 
     @staticmethod
     def take_input(step: Step, above: Step | None) -> None:
-        """Take the store as the input of a node, flow or iteration, before any code of it runs."""
+        """Take the store as the input of a node, flow or iteration, before any code of it runs.
+
+        Where outputs are not kept, only as the input of the whole run: later, outputs are in it.
+        """
         capture = step.capture
+        if not capture.stores:
+            if step.span.parent is None:
+                step.span.input = {"shared": capture.value(step.shared)}
+            return
         previous = None if above is None or above.pictures is None else above.pictures.latest
         pictures = step.pictures = Pictures(capture.value(step.shared, previous))
         step.span.input = {"shared": pictures.latest}
@@ -139,6 +146,10 @@ class Spans:
         """What a step returned, the store after it, and what changed in it."""
         span = step.span
         capture = step.capture
+        if not capture.stores:  # the store would show what went in
+            if not failed:
+                span.output = {"result": capture.value(value)}
+            return
         seen = step.pictures
         post = None if seen is None else seen.post_changes
         latest = None if seen is None else seen.latest
@@ -146,7 +157,7 @@ class Spans:
         above: Step | None = span.parent.step if span.parent is not None else None
         if above is not None and above.shared is step.shared and above.pictures is not None:
             above.pictures.latest = after
-        if capture.stores and seen is not None:
+        if seen is not None:
             is_all = post is not None and post[0] is seen.before
             span.changes = post[2] if post is not None and is_all else compare(seen.before, after)
         if not failed:
@@ -226,11 +237,12 @@ class Spans:
         span.status = status_of(exception)
         below = span.failed_below
         inner = below[1] if below is not None and below[0] == id(exception) else None
-        failure = Failure(exception, inner, span.capture.locals)
         if span.parent is not None:
             span.parent.failed_below = (id(exception), span.span_id if inner is None else inner)
         if span.capture.errors:
-            span.failure = failure
+            span.failure = Failure(exception, inner, span.capture.locals)
+        elif inner is not None:  # so that what counts errors counts this one once
+            span.attributes = {**(span.attributes or {}), "passed_on": True}
 
     # Traces and settings.
 

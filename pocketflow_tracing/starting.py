@@ -176,7 +176,7 @@ class Starting:
             span.attributes = {"warnings": self.warned.pop(id(owner))}
         fields = fields_of(owner)
         params = fields.get("params")
-        if params and type(params) is dict:
+        if params and type(params) is dict and step.capture.inputs:
             span.attributes = {**(span.attributes or {}), "params": step.capture.value(params)}
         limit = fields.get("max_retries")
         if type(limit) is int:
@@ -234,8 +234,9 @@ class Starting:
         if span is None:
             return
         step = Step(span, flow.type, flow.owner, flow.shared, flow.key)
-        span.attributes = {"item": item, "params": step.capture.value(params)}
+        span.attributes = {"item": item}
         if step.capture.inputs:
+            span.attributes["params"] = step.capture.value(params)
             self._spans.take_input(step, flow)
         activation.before = get_here()
         activation.step = step

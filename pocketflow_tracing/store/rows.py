@@ -150,7 +150,8 @@ def is_unrecovered(span_id: str, body: str) -> bool:
     """Whether a failed span raised its error itself, and neither a retry nor a fallback made up for it."""
     form = json.loads(body)
     raised_in = (form.get("error") or {}).get("raised_in")
-    return raised_in in (None, span_id) and not form.get("attributes", {}).get("recovered")
+    attributes = form.get("attributes", {})
+    return raised_in in (None, span_id) and not (attributes.get("recovered") or attributes.get("passed_on"))
 
 
 def to_json(value: JSON) -> str:

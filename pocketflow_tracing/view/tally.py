@@ -31,6 +31,9 @@ class Tally:
         self.spans += 1
         self.nodes += span.kind is SpanKind.NODE
         self.retries += span.kind is SpanKind.EXEC and (number(span, "attempt") or 1) > 1
-        raised_here = span.error is None or span.error.raised_in in (None, span.span_id)
+        if span.error is None:  # whoever switched errors off
+            raised_here = not span.attributes.get("passed_on")
+        else:
+            raised_here = span.error.raised_in in (None, span.span_id)
         self.errors += span.status is Status.ERROR and raised_here and not span.attributes.get("recovered")
         self.warnings += len(span.attributes.get("warnings") or ())
