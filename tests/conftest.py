@@ -12,6 +12,8 @@ from surroundings_support import HAS_MONITORING, PROBES, Surroundings, left_regi
 
 from pocketflow_tracing import errors
 
+pytest_plugins = ["browser_support"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
