@@ -262,9 +262,9 @@ def test_old_traces_are_pruned_in_the_background(delivery: Delivery, path: Path)
     store = Store(path)
     now = made_trace(0).start_ns
     store.end(made_trace(1, start_ns=now - 10 * 24 * 3600 * 10**9))
-    store.close()
     id = traced(delivery, config(path, store_max_days=5))
-    until(lambda: [trace.id for trace in stored(path)] == [id])
+    until(lambda: [trace.id for trace in store.traces()] == [id])
+    store.close()
 
 
 def test_a_living_process_renews_its_sign_of_life(

@@ -92,10 +92,13 @@ from pocketflow import Flow, Node
 from pocketflow_tracing import TracingConfig, flush, tracing
 settings = TracingConfig("sk-lf-one", "pk-lf-one", sys.argv[2], store=Path(sys.argv[1]))
 met, main, runs = {True: set(), False: set()}, threading.main_thread(), False
+sent = threading.Event()
 def hook(event, arguments):
     is_main = threading.current_thread() is main
     if event.partition(".")[0] in ("socket", "sqlite3") and (runs or not is_main):
         met[is_main].add(event.partition(".")[0])
+        if event == "socket.connect":
+            sent.set()
 sys.addaudithook(hook)
 class Step(Node):
     def exec(self, prep_res):
@@ -107,6 +110,7 @@ for _ in range(2):
             Flow(start=Step()).run({})
     runs = False
     flush(1)
+sent.wait(30)  # the modules that send may take longer to import than the flushes
 print(sorted(met[True]), sorted(met[False]))
 """
     out, _ = run_child(program, path, server.host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -280,6 +281,16 @@ def test_undelivered_traces_go_last_and_are_counted(store: Store) -> None:
     assert [trace.name for trace in store.traces()] == ["Flow 3", "Flow 2"]
     count = store._call(lambda found: found.execute("SELECT name, value FROM counters").fetchall())
     assert count == [("pruned_undelivered", 1)]
+
+
+def test_pruning_makes_no_file(store: Store, path: Path) -> None:
+    """Whoever deletes the store has no empty one in its place, even if it was open."""
+    store.end(made_trace(1))
+    for companion in ("", "-wal", "-shm"):
+        os.unlink(f"{path}{companion}")
+
+    assert store.prune() == 0
+    assert not path.exists()
 
 
 def test_a_long_reader_does_not_make_pruning_delete_everything(store: Store, path: Path) -> None:

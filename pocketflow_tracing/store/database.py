@@ -66,7 +66,9 @@ def connect(path: str, *, create: bool, patience: float, read_only: bool = False
         deadline = time.monotonic() + min(SETUP_SECONDS, 4 * patience)
         while True:
             try:
-                return _open(_uri(path, "mode=ro") if read_only else path, patience, read_only)
+                # SQLite makes a file that went away just now, unless it is told not to.
+                mode = None if create else "mode=ro" if read_only else "mode=rw"
+                return _open(path, patience, read_only, option=mode)
             except StoreLocked:
                 # Switching to WAL does not wait for a lock by itself.
                 if time.monotonic() > deadline:
@@ -76,7 +78,7 @@ def connect(path: str, *, create: bool, patience: float, read_only: bool = False
                 if create or os.access(Path(path).parent, os.W_OK) or Path(f"{path}-wal").exists():
                     raise
                 # WAL needs a second file even to read, unless nobody can write here at all.
-                return _open(_uri(path, "immutable=1"), patience, read_only)
+                return _open(path, patience, read_only, option="immutable=1")
 
 
 def _uri(path: str, option: str) -> str:
@@ -85,10 +87,16 @@ def _uri(path: str, option: str) -> str:
     return f"file:{quote(os.fsencode(path))}?{option}"
 
 
-def _open(path: str, patience: float, read_only: bool = False) -> sqlite3.Connection:
+def _open(
+    path: str, patience: float, read_only: bool = False, *, option: str | None = None
+) -> sqlite3.Connection:
     # Threads take turns with it under the store's lock; transactions are begun by hand.
     connection = sqlite3.connect(
-        path, timeout=patience, isolation_level=None, check_same_thread=False, uri=path.startswith("file:")
+        path if option is None else _uri(path, option),
+        timeout=patience,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=option is not None,
     )
     try:
         with explained(path):

@@ -202,7 +202,7 @@ class Store:
         for number in numbers:
             if time.monotonic() >= deadline:
                 break
-            with self.transaction() as connection:
+            with self.transaction(create=False) as connection:
                 pruning.delete_trace(connection, number)
             deleted += 1
         if deleted:
@@ -213,7 +213,10 @@ class Store:
         """Delete what is too old or too much, at most until `deadline` (monotonic); how many traces.
 
         Traces that still run stay. Those that wait to be delivered go last, and are counted.
+        Where the file is gone there is nothing to delete: a new one begins with what is written next.
         """
+        if self.path != MEMORY and not os.path.lexists(self.path):
+            return 0
         pruned = self._delete(self._call(lambda found: pruning.expired(found, self.max_days)), deadline)
         if self._used() + pruning.log_bytes(self.path) <= self.max_bytes:
             return pruned
@@ -230,7 +233,7 @@ class Store:
         for number in self._call(pruning.oldest):
             if self._used() <= aim:
                 return
-            with self.transaction() as connection:
+            with self.transaction(create=False) as connection:
                 pruning.count_undelivered(connection, number)
             yield number
 
@@ -281,13 +284,13 @@ class Store:
 
     def _call(self, act: Callable[[sqlite3.Connection], Any]) -> Any:
         with self._lock, explained(self.path):
-            return act(self._opened(create=True))
+            return act(self._opened(create=False))
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, create: bool = True) -> Iterator[sqlite3.Connection]:
         """The connection, for writing: all that the block does is done, or nothing."""
         with self._lock, explained(self.path):
-            connection = self._opened(create=True)
+            connection = self._opened(create=create)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
