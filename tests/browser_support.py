@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def absent(what: str) -> None:
+def absent(what: str) -> NoReturn:
     """Skip for want of `what`; where everything is to be tested, fail."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} is missing")
@@ -78,7 +78,7 @@ def browser(_launched: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Br
 
 @pytest.fixture
 def faults() -> Iterator[list[str]]:
-    """What went wrong in the pages of this test. A test that expects some asserts them and clears the list."""
+    """What went wrong in the pages of this test. Who expects some asserts them and clears the list."""
     found: list[str] = []
     yield found
     assert found == []
