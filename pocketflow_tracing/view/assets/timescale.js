@@ -1,0 +1,58 @@
+// Where in a row a moment lies, for the part of the run that is looked at.
+
+import { duration } from "./text.js";
+
+const TICKS = 5;
+
+export class TimeScale {
+  constructor() {
+    this.start = 0;
+    this.end = 1;
+    this.whole = 1;
+    this.isZoomed = false;
+  }
+
+  /** The run reaches so far now; what is zoomed into stays. */
+  reach(ns) {
+    this.whole = Math.max(ns, 1);
+    if (!this.isZoomed) this.end = this.whole;
+  }
+
+  /** Look at one span, or at the whole run. */
+  zoom(span) {
+    this.isZoomed = Boolean(span);
+    this.start = span ? span.start : 0;
+    this.end = span ? Math.max(span.end ?? this.whole, span.start + 1) : this.whole;
+  }
+
+  /** Where a span begins and how long it is, as shares of what is looked at. */
+  stretch(span) {
+    const left = this.share(span.start);
+    return { left, width: this.share(span.end ?? this.whole) - left };
+  }
+
+  share(ns) {
+    return Math.min(Math.max((ns - this.start) / (this.end - this.start), 0), 1);
+  }
+
+  /** Round moments, a few of them, with their shares. */
+  ticks() {
+    const step = round((this.end - this.start) / TICKS);
+    const ticks = [];
+    for (let at = 0; at < (this.end - this.start) * 0.97; at += step) {
+      ticks.push({ share: at / (this.end - this.start), label: at === 0 ? (this.isZoomed ? `+${duration(this.start)}` : "0") : this.label(at, step) });
+    }
+    return ticks;
+  }
+
+  label(at, step) {
+    const [unit, ns] = step >= 1e9 ? ["s", 1e9] : step >= 1e6 ? ["ms", 1e6] : step >= 1e3 ? ["µs", 1e3] : ["ns", 1];
+    return `${Number((at / ns).toFixed(2))} ${unit}`;
+  }
+}
+
+/** The next round number: 1, 2 or 5 and noughts. */
+function round(ns) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(ns, 1)));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= ns);
+}
