@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
+from ..tally import Tally
 from ..values.redaction import Policy
 from .finished import finished, header
 from .keeper import Keeper
@@ -39,6 +40,7 @@ class Followed:
         """Where the trace is to be sent, over the network."""
         self.touched = True
         """Whether the trace's own row has to be written with the next batch."""
+        self._tally = Tally()
         self._policy = Policy.of(live.config)
         self._place: object = None
         self._row: TraceRow | None = None
@@ -92,6 +94,7 @@ class Followed:
 
         if self.keeper is not None:
             self.keeper.batch.add(span_row(span))
+            self._tally.add(span)
             self.touched = True
             self._written_open.pop(live.seq, None)
 
@@ -117,7 +120,7 @@ class Followed:
             # The program may be further than the records that came here: no end before the last one.
             row = row._replace(status=Status.UNSET.value, end_ns=None)
         self._row, self._form = row, form
-        self.keeper.batch.traces[row.id] = row
+        self.keeper.batch.traces[row.id] = row.counted(self._tally)
         self.touched = False
 
     def add_open(self) -> None:

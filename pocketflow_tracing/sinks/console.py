@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import TextIO
 
 from ..model import Span, SpanKind, Status, Trace
+from ..tally import Tally
 from ..view.changes import condensed
 from ..view.output import rendered
-from ..view.tally import Tally
 from ..view.terminal import Look, TraceTree, closer_look
 from .base import Sink
 

@@ -1,6 +1,7 @@
 """The local store: every trace in one SQLite file, shared by processes."""
 
 from .database import StoreDamaged, StoreLocked
+from .filters import TraceFilter
 from .store import Store
 
-__all__ = ["Store", "StoreDamaged", "StoreLocked"]
+__all__ = ["Store", "StoreDamaged", "StoreLocked", "TraceFilter"]

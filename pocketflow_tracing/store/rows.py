@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..model import JSON, SCHEMA, Span, Status, Trace
+from ..tally import Tally
 
 if TYPE_CHECKING:
     from typing import NamedTuple as Record
@@ -18,7 +19,10 @@ _encode_ascii = json.JSONEncoder(separators=(",", ":"), check_circular=False).en
 
 
 class TraceRow(Record):
-    """A trace without its spans; `input` and `output` are None where they are not to be written."""
+    """A trace without its spans.
+
+    `input`, `output` and the counts are None where they are not to be written; `tags` is a JSON array.
+    """
 
     id: str
     name: str
@@ -29,8 +33,23 @@ class TraceRow(Record):
     user_id: str | None
     span_count: int
     body: str
+    project: str | None
+    tags: str | None
+    nodes: int | None
+    retries: int | None
+    errors: int | None
+    warnings: int | None
+    tokens: int | None
+    cost: float | None
     input: str | None
     output: str | None
+
+    def counted(self, tally: Tally) -> TraceRow:
+        """This row with these counts."""
+        return self._replace(**{name: getattr(tally, name) for name in COUNTS})
+
+
+COUNTS = ("nodes", "retries", "errors", "warnings", "tokens", "cost")
 
 
 class SpanRow(Record):
@@ -58,11 +77,12 @@ class SpanRow(Record):
 
 
 def trace_row(trace: Trace) -> TraceRow:
-    """The row of a trace."""
+    """The row of a trace, with the counts of the spans that it holds, if any."""
     body = trace.to_dict()
     for column in (*TraceRow._fields, "schema", "spans"):
-        body.pop(column, None)
-    return TraceRow(
+        if column not in ("project", "tags"):
+            body.pop(column, None)
+    row = TraceRow(
         trace.id,
         _utf8(trace.name) or "",
         trace.status.value,
@@ -72,9 +92,18 @@ def trace_row(trace: Trace) -> TraceRow:
         _utf8(trace.user_id),
         trace.span_count,
         to_json(body),
+        _utf8(trace.project),
+        to_json(trace.tags) if trace.tags else None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
         None if trace.input is None else to_json(trace.input),
         None if trace.output is None else to_json(trace.output),
     )
+    return row.counted(Tally.of(trace)) if trace.spans else row
 
 
 def span_row(span: Span) -> SpanRow:
@@ -124,10 +153,10 @@ def with_losses(row: TraceRow, lost: int) -> TraceRow:
 
 
 def trace_of(columns: dict[str, Any], interrupted: bool) -> Trace:
-    """The trace of a row read with its values; `interrupted` where it never saw its end."""
+    """The trace of a row, with its values where they were read; `interrupted` where it never saw its end."""
     form = {**columns, **json.loads(columns["body"]), "schema": SCHEMA}
-    form["input"] = _value(columns["input"])
-    form["output"] = _value(columns["output"])
+    form["input"] = _value(columns.get("input"))
+    form["output"] = _value(columns.get("output"))
     trace = Trace.from_dict(form)
     if interrupted:
         trace.status = Status.INTERRUPTED

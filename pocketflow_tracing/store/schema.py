@@ -128,7 +128,30 @@ ALTER TABLE destinations ADD COLUMN failure TEXT;
 ALTER TABLE destinations ADD COLUMN failure_ns INTEGER;
 """
 
-MIGRATIONS = [VERSION_1, VERSION_2]
+VERSION_3 = """
+-- What lists, statistics and filters ask for; null in rows that an older version wrote, until somebody
+-- asks. `project` and `tags` (a JSON array, null for none) stand in `body` too.
+ALTER TABLE traces ADD COLUMN project TEXT;
+ALTER TABLE traces ADD COLUMN tags TEXT;
+ALTER TABLE traces ADD COLUMN nodes INTEGER;
+ALTER TABLE traces ADD COLUMN retries INTEGER;
+ALTER TABLE traces ADD COLUMN errors INTEGER;
+ALTER TABLE traces ADD COLUMN warnings INTEGER;
+ALTER TABLE traces ADD COLUMN tokens INTEGER;
+ALTER TABLE traces ADD COLUMN cost REAL;
+
+-- Each filter finds the newest traces that it lets through without looking at the others.
+CREATE INDEX traces_by_name ON traces (name, start_ns);
+CREATE INDEX traces_by_status ON traces (status, start_ns);
+CREATE INDEX traces_by_session ON traces (session_id, start_ns) WHERE session_id IS NOT NULL;
+CREATE INDEX traces_by_user ON traces (user_id, start_ns) WHERE user_id IS NOT NULL;
+CREATE INDEX traces_by_project ON traces (project, start_ns) WHERE project IS NOT NULL;
+CREATE INDEX traces_by_tags ON traces (start_ns, tags) WHERE tags IS NOT NULL;
+CREATE INDEX traces_open ON traces (start_ns) WHERE end_ns IS NULL;
+CREATE INDEX traces_uncounted ON traces (number) WHERE nodes IS NULL;
+"""
+
+MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3]
 """The steps from an empty file to this version; step n leads to version n. Never change one: add."""
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .rows import SpanRow, TraceRow
+from .rows import COUNTS, SpanRow, TraceRow
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ ON CONFLICT (host, boot, pid, started) DO UPDATE SET renewed_ns = excluded.renew
 """
 _FIND_WRITER = "SELECT number FROM writers WHERE host = ? AND boot = ? AND pid = ? AND started = ?"
 
-_ADD_TRACE = """
-INSERT INTO traces (id, name, status, start_ns, end_ns, session_id, user_id, span_count, body, writer)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_COLUMNS = TraceRow._fields[: -len(("input", "output"))]
+_ADD_TRACE = f"""
+INSERT INTO traces ({", ".join(_COLUMNS)}, writer) VALUES ({", ".join("?" for _ in _COLUMNS)}, ?)
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, status = excluded.status, end_ns = excluded.end_ns,
     session_id = excluded.session_id, user_id = excluded.user_id, span_count = excluded.span_count,
-    body = excluded.body, writer = excluded.writer
+    body = excluded.body, project = excluded.project, tags = excluded.tags, writer = excluded.writer,
+    {", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in COUNTS)}
 """
 _ADD_VALUES = """
 INSERT INTO trace_values (trace, input, output) VALUES (?, ?, ?)
@@ -56,7 +57,7 @@ def write(connection: sqlite3.Connection, traces: Iterable[TraceRow], spans: Ite
     writer = sign_of_life(connection)
     numbers: dict[str, int | None] = {}
     for row in traces:
-        connection.execute(_ADD_TRACE, (*row[:9], writer))
+        connection.execute(_ADD_TRACE, (*row[: len(_COLUMNS)], writer))
         number = numbers[row.id] = _number(connection, row.id)
         if row.input is not None or row.output is not None:
             connection.execute(_ADD_VALUES, (number, row.input, row.output))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from ..model import ErrorInfo, Generation, Span, SpanKind, Status
+from ..tally import cost, tokens
 from .brief import brief
 from .changes import change_lines
 from .index import PHASES, Index, number
 from .lines import DOT, LEADS_TO, MARKS, RECOVERED, WARNING, Entry, Segment
-from .text import clip, counted, duration, visible
+from .text import clip, counted, duration, money, visible
 
 MAX_NAME = 80
 MAX_MESSAGE = 300
@@ -186,11 +187,8 @@ def _generation_facts(generation: Generation | None) -> list[str]:
     if generation is None:
         return []
     facts = [visible(generation.model)] if generation.model else []
-    usage = generation.usage
-    tokens = usage.get("total", sum(usage.values()))
-    if tokens:
-        facts.append(counted(tokens, "token"))
-    cost = generation.cost.get("total", sum(generation.cost.values()))
-    if cost:
-        facts.append(f"${cost:.4f}")
+    if number_of_tokens := tokens(generation):
+        facts.append(counted(number_of_tokens, "token"))
+    if dollars := cost(generation):
+        facts.append(money(dollars))
     return facts

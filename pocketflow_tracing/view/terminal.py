@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Span, Status, Trace
+from ..tally import Tally
 from .heading import facts, heading
 from .index import Index
 from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Block, Entry, Line, Segment
 from .steps import MAX_NAME, Describer
-from .tally import Tally
 from .text import clip, counted, duration, visible, width
 from .valuelines import value_lines
 

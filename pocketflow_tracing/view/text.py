@@ -85,6 +85,15 @@ def duration(ns: int | None) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+def money(dollars: float) -> str:
+    """US dollars, with as many digits as small sums need.
+
+    >>> money(0.00312)
+    '$0.0031'
+    """
+    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.4f}"
+
+
 def local_time(ns: int) -> str:
     """A moment, given in nanoseconds since the epoch, to the second and in local time."""
     return datetime.fromtimestamp(ns // 1_000_000_000).strftime("%Y-%m-%d %H:%M:%S")
