@@ -276,7 +276,7 @@ def test_undelivered_traces_go_last_and_are_counted(store: Store) -> None:
 
     assert store.prune() == 3
     assert [trace.name for trace in store.traces()] == ["Flow 3", "Flow 2", "Flow 1"]
-    store.max_bytes = 186_000
+    store.max_bytes = 190_000
     assert store.prune() == 1
     assert [trace.name for trace in store.traces()] == ["Flow 3", "Flow 2"]
     count = store._call(lambda found: found.execute("SELECT name, value FROM counters").fetchall())

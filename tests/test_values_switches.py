@@ -15,7 +15,7 @@ from pocketflow_tracing.model import SpanKind, Status
 from pocketflow_tracing.sinks.console import ConsoleSink
 from pocketflow_tracing.sinks.memory import MemorySink
 from pocketflow_tracing.store import Store
-from pocketflow_tracing.view.tally import Tally
+from pocketflow_tracing.tally import Tally
 from pocketflow_tracing.view.terminal import Look, TraceTree
 
 pytestmark = pytest.mark.usefixtures("probe")

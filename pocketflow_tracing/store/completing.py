@@ -29,7 +29,7 @@ def completed(store: Store) -> Iterator[sqlite3.Connection | None]:
 
     In a file that cannot be written, what an older version wrote stays uncounted.
     """
-    while (ids := _uncounted(store)) and _complete(store, ids):
+    while not store.read_only and (ids := _uncounted(store)) and _complete(store, ids):
         pass
     with store.reading() as connection:
         yield connection
