@@ -285,6 +285,53 @@ print(len(told.calls), delivery.flush(5))
     assert len(stored(path)) == 3
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("base", ["BaseException", "RuntimeError"])
+def test_a_signal_while_the_thread_is_started_takes_nothing_from_anybody(
+    when: str, base: str, path: Path
+) -> None:
+    """The program gets what its handler raises, the threads come to live, and nothing is said."""
+    program = (
+        PRELUDE
+        + f"""
+import signal
+
+class Alarm({base}):
+    pass
+
+def ring(number, frame):
+    raise Alarm
+
+to = dict(langfuse_public_key="pk", langfuse_secret_key="sk", langfuse_host="http://127.0.0.1:9")
+settings = config(PATH, exit_timeout=0.1, **to)
+name = next(name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name))
+start = getattr(threading, name)
+
+def interrupt(*arguments, **keywords):
+    if {when == "before"}:
+        signal.raise_signal(signal.SIGALRM)
+    started = start(*arguments, **keywords)
+    if {when == "after"}:
+        signal.raise_signal(signal.SIGALRM)
+    return started
+
+signal.signal(signal.SIGALRM, ring)
+setattr(threading, name, interrupt)
+alarms = 0
+while alarms < 3:
+    try:
+        traced(delivery, settings)
+        break
+    except Alarm:  # at the start of the thread that sends, and of the one that writes
+        alarms += 1
+print(alarms, delivery.flush(10, ships=False), *sorted(thread.name for thread in threading.enumerate()))
+"""
+    )
+    told = "2 0 MainThread pocketflow-tracing pocketflow-tracing-shipping\n"
+    assert run_child(program, path) == (told, "")
+    assert stored(path)[-1].status is Status.OK
+
+
 def test_os_exit_loses_at_most_the_last_batch(path: Path) -> None:
     """What was written by then is there, and the file is sound."""
     program = (

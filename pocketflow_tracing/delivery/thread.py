@@ -18,6 +18,7 @@ from ..model import Trace
 from .bell import Bell
 from .queue import ENDED, FLUSH, STARTED, Queue
 from .shipping import Shipper
+from .undisturbed import start_undisturbed
 from .worker import POLL_SECONDS, Ticket, Worker
 
 if TYPE_CHECKING:
@@ -138,21 +139,24 @@ class Delivery(Queue):
         """Start the thread; False where there cannot be one."""
         if self._finish_until is not None or _in_exit_handlers():
             return False  # nobody would wait for it
+        if start_undisturbed(self._start_thread) and (self._thread is not None or not self._may_start):
+            return True  # without the token, somebody else starts it, or forks and lets it start afterwards
+        # No thread is to be had: this one works in its place, at the end of a run or when the queue
+        # fills up.
+        self.alarm = self._calm
+        return False
+
+    def _start_thread(self) -> None:
         try:
             self._may_start.pop()
         except IndexError:
-            return True  # somebody else starts it, or forks and lets it start afterwards
+            return
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
-            # No thread is to be had: this one works in its place, at the end of a run or when the
-            # queue fills up.
             self._thread = None
-            self.alarm = self._calm
             self._may_start.append(True)
-            return False
-        return True
 
     def _run(self) -> None:
         # A profiler that the program sets for all its threads has no business in ours.
@@ -163,12 +167,12 @@ class Delivery(Queue):
         # The program goes on undisturbed for a moment, and whole runs arrive at once.
         pause: float | None = POLL_SECONDS[0]
         while True:
-            self._sleep(pause)
-            if self._thread is not this:
-                return  # a sink forked, and this is the child: nothing here is its own
-            if self._leave or self._finish_until is not None:
-                break
             try:
+                self._sleep(pause)
+                if self._thread is not this:
+                    return  # a sink forked, and this is the child: nothing here is its own
+                if self._leave or self._finish_until is not None:
+                    break
                 pause = self._worker.turn()
             except BaseException as failure:
                 tell_failure("the worker", failure)

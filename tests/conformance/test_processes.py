@@ -265,8 +265,6 @@ def run():
             caught += isinstance(alarm, Alarm)
             alarm = alarm.__context__
 
-with capture_traces():  # starts the worker: an alarm inside Thread.start() would end that thread
-    Child(start=Leaf()).run({{}})
 traces, ends = [], {{"error"}}
 if os.environ.get("POCKETFLOW_TRACING_PROBE") == "profile" or sys.version_info < (3, 12):
     # Python takes a profile function off that an exception leaves: the next scope sets it again. Where

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...errors import StoreError, log, tell_failure
 from ..bell import Bell
+from ..undisturbed import start_undisturbed
 
 if TYPE_CHECKING:
     from ...sinks.network import NetworkSink
@@ -68,14 +69,16 @@ class Shipper:
 
     def begin(self, *, debug: bool = False) -> None:
         """A trace began that is to be sent: start the thread, while one can be started."""
-        if self._thread is not None:
-            return
+        if self._thread is None and self._may_start:
+            if debug:
+                log.debug("[TRACING] Initializing Langfuse client...")
+            start_undisturbed(self._start_thread)
+
+    def _start_thread(self) -> None:
         try:
             self._may_start.pop()
         except IndexError:
             return
-        if debug:
-            log.debug("[TRACING] Initializing Langfuse client...")
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         try:
             self._thread.start()
