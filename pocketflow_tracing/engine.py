@@ -201,6 +201,7 @@ class Engine:
             for trace in list(self.spans.running.values()):
                 _disown(trace)
             self.spans.running.clear()
+            self.spans.stores.clear()
             if self._recorder is not None:
                 self._recorder.disown()
         except Exception as failure:

@@ -12,6 +12,7 @@ from .errors import log
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .scopes import get_here, set_here
+from .sharing import begin_post, was_alone_in_post
 from .spans import Spans
 from .steps import Activation, Kept, Pictures, Step
 from .values import compare
@@ -156,7 +157,10 @@ def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] |
     if span.kind is _POST and seen is not None:
         before = activation.store_before
         seen.latest = capture.value(step.shared, before)
-        span.changes = compare(before, seen.latest)
+        changes = compare(before, seen.latest)
+        if changes is not None and not was_alone_in_post(seen):
+            changes.concurrent = True
+        span.changes = changes
         seen.post_changes = (before, seen.latest, span.changes)
 
 
@@ -189,6 +193,7 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         if not (passes_on and activation.is_top):  # an override may have changed the store before this
             seen.latest = capture.value(step.shared, seen.latest)
         return {"shared": seen.latest}
+    begin_post(seen)
     seen.latest = activation.store_before = capture.value(step.shared, seen.latest)
     prep_res, exec_res = activation.machinery.results(frame.f_locals)
     return {

@@ -18,6 +18,7 @@ from .live import LiveSpan, LiveTrace, clock
 from .model import SpanKind, Status
 from .reading import class_name
 from .scopes import Scope, sinks_of
+from .sharing import Stores
 from .steps import Pictures, Step
 from .values import compare
 
@@ -55,6 +56,7 @@ class Spans:
         self.outlet = outlet
         self.running: dict[int, LiveTrace] = {}
         """The traces that have not been reported as ended, by id."""
+        self.stores = Stores()
         self._captures: dict[int, tuple[TracingConfig, TracingConfig, Capture]] = {}
 
     # Opening.
@@ -98,8 +100,7 @@ class Spans:
             log.debug("[TRACING] Starting trace: %s", trace.name)
         return span
 
-    @staticmethod
-    def take_input(step: Step, above: Step | None) -> None:
+    def take_input(self, step: Step, above: Step | None) -> None:
         """Take the store as the input of a node, flow or iteration, before any code of it runs.
 
         Where outputs are not kept, only as the input of the whole run: later, outputs are in it.
@@ -110,8 +111,10 @@ class Spans:
                 step.span.input = {"shared": capture.value(step.shared)}
             return
         previous = None if above is None or above.pictures is None else above.pictures.latest
-        pictures = step.pictures = Pictures(capture.value(step.shared, previous))
-        step.span.input = {"shared": pictures.latest}
+        seen = Pictures(capture.value(step.shared, previous))
+        step.span.input = {"shared": seen.latest}
+        self.stores.enter(step, seen, above)
+        step.pictures = seen
 
     # Closing.
 
@@ -159,7 +162,10 @@ class Spans:
             above.pictures.latest = after
         if seen is not None:
             is_all = post is not None and post[0] is seen.before
-            span.changes = post[2] if post is not None and is_all else compare(seen.before, after)
+            changes = post[2] if post is not None and is_all else compare(seen.before, after)
+            if self.stores.leave(seen) and changes is not None:
+                changes = changes.marked_concurrent()
+            span.changes = changes
         if not failed:
             kept = None if seen is None else seen.post_out
             span.output = {"result": capture.picture(value, kept), "shared": after}
@@ -195,6 +201,7 @@ class Spans:
         for span in reversed(list(trace.open.values())):
             span.end = root.end if root is not None and root.end else now
             span.status = status
+            self._let_go(span.step)
             self.emit(span)
         self.end_trace(trace)
 
@@ -208,12 +215,19 @@ class Spans:
         for span in list(trace.open.values()):
             trace.complete = False
             trace.open.pop(span.seq, None)
+            self._let_go(span.step)
             self.outlet.span_ended(span)
         trace.end = trace.root.end if trace.root is not None and trace.root.end else clock()
         trace.flows.clear()
         for told in trace.on_end:
             told(trace)
         self.outlet.trace_ended(trace)
+
+    def _let_go(self, step: Step | None) -> None:
+        """Nothing will tell of the end of a step that may still be working on its store."""
+        if step is not None and step.pictures is not None:
+            seen, step.pictures = step.pictures, None
+            self.stores.leave(seen)
 
     def abandon(self) -> None:
         """Something of ours failed: what is running ends here, as far as it came."""

@@ -15,6 +15,7 @@ from .reading import class_name, read
 if TYPE_CHECKING:
     from .capture import Capture
     from .scopes import Current
+    from .sharing import Sharing
     from .values import ChangeSet, Snapshot
 
 MAX_GRAPH_NODES = 2_000
@@ -26,7 +27,22 @@ Kept: TypeAlias = "tuple[object, Snapshot]"
 class Pictures:
     """What was seen of the values of a step, while it runs and values are captured."""
 
-    __slots__ = ("before", "exec_out", "latest", "post_changes", "post_out", "prep_out")
+    __slots__ = (
+        "alone", "around", "before", "depth", "exec_out", "latest", "post_alone", "post_changes", "post_out",
+        "prep_out", "sharing", "within",
+    )  # fmt: skip
+
+    # Set as the step begins to work on its store.
+    sharing: Sharing
+    """Who else works on it."""
+    around: Pictures | None
+    """Those of the step around it that works on the same store."""
+    depth: int
+    """How many such steps are around it, itself included."""
+    alone: int
+    """What tells whether it worked on its store alone since it began."""
+    post_alone: int
+    """The same since its post began."""
 
     def __init__(self, store: Snapshot) -> None:
         self.before = store
@@ -41,6 +57,8 @@ class Pictures:
         """What post returned where nothing else of the step runs after it."""
         self.post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
         """The store before and after that post, and what it changed."""
+        self.within = 0
+        """How many steps on the same store began and ended within this one."""
 
 
 class Step:

@@ -126,6 +126,15 @@ def test_a_run_reads_as_it_ran(path: Path) -> None:
     assert (found["Ask.post"]["m.phase"], found["Ask.post"]["m.node"]) == ("post", "Ask")
 
 
+def test_changes_that_may_be_those_of_others_can_be_filtered_by() -> None:
+    """The names as always, and a mark beside them."""
+    trace = made_trace(1)
+    trace.spans[1].changes = {"added": {"a": 1}, "changed": {}, "removed": {}, "concurrent": True}
+
+    found = observed(trace)["Node1"]
+    assert (found["m.changes"], found["m.changes_concurrent"]) == ("+a", True)
+
+
 def test_a_recovered_attempt_warns_and_a_final_failure_is_an_error(path: Path) -> None:
     """The levels tell them apart; the status of a recovered attempt stays unset."""
     spans = wired(traced(path, asking(), {"question": "why?"}))

@@ -32,6 +32,15 @@ class ChangeSet:
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
 
+    def marked_concurrent(self) -> ChangeSet:
+        """These changes, some of which may be those of another span; what was handed on stays as it is."""
+        if self.concurrent:
+            return self
+        marked = ChangeSet()
+        marked.added, marked.changed, marked.removed = self.added, self.changed, self.removed
+        marked.partial, marked.concurrent = self.partial, True
+        return marked
+
     @property
     def size(self) -> int:
         """Bytes it holds beside the snapshots it was made from."""

@@ -215,8 +215,12 @@ def _own_metadata(row: ExportRow) -> dict[str, JSON]:
     found: dict[str, JSON] = {}
     if row.step is not None:
         found["langgraph_step"] = row.step
-    if row.changes is not None and (changes := _changes(_decode(row.changes)[0])):
-        found["changes"] = changes
+    if row.changes is not None:
+        changes = _decode(row.changes)[0]
+        if names := _changes(changes):
+            found["changes"] = names
+            if changes.get("concurrent"):
+                found["changes_concurrent"] = True
     if row.export_start_ns != row.start_ns:
         found["start_ns"] = row.start_ns
     return found
