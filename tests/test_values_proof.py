@@ -26,6 +26,7 @@ class Planted:
         self.environment = {
             "POCKETFLOW_TRACING_STORE": str(self.path),
             "POCKETFLOW_TRACING_REDACT": redact,
+            "POCKETFLOW_TRACING_EXIT_TIMEOUT": "120",
         }
         self.done = child([*OURS, "run", str(_PROGRAM)], folder, environment=self.environment)
         assert self.done.returncode == 0, self.done.stderr[-2000:]
