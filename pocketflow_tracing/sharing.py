@@ -52,10 +52,10 @@ class Stores:
     def leave(self, seen: Pictures) -> bool:
         """A step ends; whether another, neither around it nor within it, was open meanwhile."""
         sharing, around = seen.sharing, seen.around
-        sharing.open -= 1
+        sharing.open = left = sharing.open - 1
         if around is not None:
             around.within += seen.within + 1
-        elif not sharing.open:
+        if not left:
             self._known.pop(sharing.key, None)
         return seen.alone != sharing.started - seen.within
 

@@ -237,6 +237,7 @@ class Spans:
                 self.end_trace(trace)
             except Exception as failure:
                 report_failure(RECORDER, failure)
+        self.stores.clear()
 
     def mark_incomplete(self) -> None:
         """Something of what is running was not seen."""
