@@ -110,7 +110,7 @@ export class Graph {
   edge({ edge, points, x, y, width }) {
     const kind = edge.kind === "lost" ? "lost" : edge.count ? "taken" : "untaken";
     const group = drawn("g", { class: `edge is-${kind}` });
-    group.append(drawn("path", { class: "edge-line", d: curve(points), "marker-end": edge.kind === "end" || edge.kind === "lost" ? null : `url(#arrow-${kind})` }));
+    group.append(drawn("path", { class: "edge-line", d: edge.source === edge.target ? loop(points) : curve(points), "marker-end": edge.kind === "end" || edge.kind === "lost" ? null : `url(#arrow-${kind})` }));
     const label = edgeLabel(edge);
     if (!label) return group;
     group.append(
@@ -193,7 +193,12 @@ export class Graph {
 
 function markers() {
   return drawn("defs", {}, ...["taken", "untaken"].map((kind) =>
-    drawn("marker", { id: `arrow-${kind}`, class: `arrow is-${kind}`, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, drawn("path", { d: "M0 1L9 5L0 9z" }))));
+    drawn("marker", { id: `arrow-${kind}`, class: `arrow is-${kind}`, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 10, markerHeight: 10, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, drawn("path", { d: "M0 1L9 5L0 9z" }))));
+}
+
+/** A line that leaves a node and comes back to it beneath. */
+function loop([from, below, to]) {
+  return `M${from.x} ${from.y}C${from.x} ${below.y} ${to.x} ${below.y} ${to.x} ${to.y}`;
 }
 
 /** A line through all points that is round at the inner ones. */
@@ -231,7 +236,7 @@ function badge(kind, width) {
 function steps(node) {
   const text = node.steps.join(" ") + (node.runs > node.steps.length && node.steps.length > 1 ? "…" : "");
   const width = Math.max(16, text.length * 6 + 9);
-  return drawn("g", { class: "node-steps", transform: "translate(-7 -8)" },
+  return drawn("g", { class: "node-steps", transform: "translate(-8 -11)" },
     drawn("rect", { width, height: 16, rx: 8 }),
     drawn("text", { x: width / 2, y: 11.5, "text-anchor": "middle" }, text));
 }

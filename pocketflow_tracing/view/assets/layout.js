@@ -8,6 +8,7 @@ const HEADER = 30;
 const PADDING = 16;
 const NODE_HEIGHT = 44;
 const SPOT = 14; // where a flow starts or ends
+const LOOP = 26; // beneath a node that leads to itself; as much above, so that other edges meet its middle
 
 /** All flows at their places, `across` from left to right or down: `{boxes, width, height, hidden}`. */
 export function arranged(flows, measure, across) {
@@ -33,24 +34,29 @@ function inside(flow, state, around) {
   graph.setGraph({ rankdir: state.across ? "LR" : "TB", nodesep: 18, ranksep: 34, edgesep: 12, marginx: PADDING, marginy: PADDING });
   const nodes = shown(flow, state);
   const drawn = new Set(nodes.map((node) => node.id));
+  const looped = new Set(flow.edges.filter((edge) => edge.source === edge.target).map((edge) => edge.source));
+  const room = (node) => (looped.has(node.id) ? 2 * LOOP : 0);
   for (const node of nodes) {
     const flowInside = state.held.get(node.id);
     if (flowInside?.nodes.length && !around.has(flowInside.path)) {
       const inner = inside(flowInside, state, new Set([...around, flow.path]));
       inner.node = node;
       box.boxes.push(inner);
-      graph.setNode(node.id, { width: inner.width, height: inner.height, box: inner });
+      graph.setNode(node.id, { width: inner.width, height: inner.height + room(node), place: inner, room: room(node) });
     } else {
       const entry = { node, width: Math.ceil(Math.max(state.measure(node), 92)), height: NODE_HEIGHT };
       box.nodes.push(entry);
-      graph.setNode(node.id, entry);
+      graph.setNode(node.id, { width: entry.width, height: NODE_HEIGHT + room(node), place: entry, room: room(node) });
     }
   }
   addStart(graph, box, nodes[0], flow);
   const edges = flow.edges.filter((edge) => drawn.has(edge.source) && (edge.target === null || drawn.has(edge.target)));
-  edges.forEach((edge, index) => addEdge(graph, box, edge, index, state));
+  const [loops, ways] = [edges.filter((edge) => edge.source === edge.target), edges.filter((edge) => edge.source !== edge.target)];
+  ways.forEach((edge, index) => addEdge(graph, box, edge, index, state));
   layout(graph);
-  return settled(graph, box);
+  settle(graph, box);
+  for (const edge of loops) box.edges.push(looping(edge, box, state));
+  return box;
 }
 
 /** The nodes to draw: of very many, those that ran and those that could have been next. */
@@ -66,7 +72,7 @@ function shown(flow, state) {
 function addStart(graph, box, first, flow) {
   if (!first || flow.nodes.length < 2 && !flow.edges.length) return;
   const spot = { kind: "start", width: SPOT, height: SPOT };
-  graph.setNode("start", spot);
+  graph.setNode("start", { ...spot, place: spot });
   box.nodes.push(spot);
   const edge = { edge: { action: "", count: flow.walks, kind: "start", steps: [] } };
   graph.setEdge("start", first.id, { ...edge, width: 0, height: 0 }, "start");
@@ -77,26 +83,37 @@ function addEdge(graph, box, edge, index, state) {
   if (target === null) {
     target = `end ${index}`;
     const spot = { kind: edge.kind, width: SPOT, height: SPOT };
-    graph.setNode(target, spot);
+    graph.setNode(target, { ...spot, place: spot });
     box.nodes.push(spot);
   }
   const label = state.measure(edge);
   graph.setEdge(edge.source, target, { edge, width: label, height: label ? 18 : 0, labelpos: "c" }, String(index));
 }
 
-function settled(graph, box) {
+/** Take over where everything stands. */
+function settle(graph, box) {
   const { width, height } = graph.graph();
   for (const id of graph.nodes()) {
-    const { x, y, width: wide, height: high, box: inner, ...rest } = graph.node(id);
-    const place = inner ?? box.nodes.find((entry) => entry === graph.node(id)) ?? rest;
+    const { x, y, width: wide, height: high, place, room = 0 } = graph.node(id);
     place.x = x - wide / 2;
-    place.y = y - high / 2 + HEADER;
+    place.y = y - high / 2 + HEADER + room / 2;
   }
   for (const name of graph.edges()) {
     const { edge, points, x, y, width: wide } = graph.edge(name);
     const lowered = points.map((point) => ({ x: point.x, y: point.y + HEADER }));
     box.edges.push({ edge, points: lowered, x: x ?? 0, y: (y ?? 0) + HEADER, width: wide });
   }
-  const titled = Math.max(width, box.flow.label.length * 7.5 + 90);
-  return Object.assign(box, { width: titled, height: height + HEADER });
+  box.width = Math.max(width, box.flow.label.length * 7.5 + 90);
+  box.height = height + HEADER;
+}
+
+/** A way from a node back to itself, beneath it. Several of them share the line; their labels stand side by side. */
+function looping(edge, box, state) {
+  const node = [...box.nodes, ...box.boxes].find((entry) => entry.node?.id === edge.source);
+  const [middle, bottom] = [node.x + node.width / 2, node.y + node.height];
+  const before = box.edges.filter((other) => other.edge.source === edge.source && other.edge.target === edge.source);
+  const width = state.measure(edge);
+  const x = middle + before.reduce((sum, other) => sum + other.width / 2 + width / 2 + 4, 0);
+  const reach = Math.min(node.width / 2 - 12, 34);
+  return { edge, points: [{ x: middle + reach, y: bottom }, { x: middle, y: bottom + LOOP + 4 }, { x: middle - reach, y: bottom }], x, y: bottom + LOOP - 6, width };
 }

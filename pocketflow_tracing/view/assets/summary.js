@@ -17,7 +17,7 @@ export class Summary {
       class: "search-field", type: "search", placeholder: "Search names and values", "aria-label": "Search names and values", spellcheck: "false", autocomplete: "off",
       on: { input: () => search.for(this.field.value) },
     });
-    this.trouble = button("Only errors and retries (!)", () => this.toggleTrouble(), { class: "toggle", "aria-pressed": "false" }, icon("error"), "Errors");
+    this.trouble = button("Only errors and retries (!)", () => this.toggleTrouble(), { class: "toggle", "aria-pressed": "false" }, icon("warning"), "Errors");
     this.element = element(
       "header",
       { class: "summary" },

@@ -27,12 +27,10 @@ export class TimeScale {
 
   /** Where a span begins and how long it is, as shares of what is looked at. */
   stretch(span) {
-    const left = this.share(span.start);
-    return { left, width: this.share(span.end ?? this.whole) - left };
-  }
-
-  share(ns) {
-    return Math.min(Math.max((ns - this.start) / (this.end - this.start), 0), 1);
+    const share = (ns) => (ns - this.start) / (this.end - this.start);
+    const [from, to] = [share(span.start), share(span.end ?? this.whole)];
+    const left = Math.max(from, 0);
+    return { left, width: Math.min(to, 1) - left };
   }
 
   /** Round moments, a few of them, with their shares. */

@@ -42,6 +42,7 @@ export class Tree {
         element("h2", {}, "Steps"),
         button("Open all (o)", () => this.act.openAll(true), { class: "quiet" }, icon("plus")),
         button("Fold all (f)", () => this.act.openAll(false), { class: "quiet" }, icon("minus"))),
+      element("div", { class: "took-heading" }, "took"),
       this.ticks,
     );
   }
@@ -67,7 +68,9 @@ export class Tree {
     if (index === undefined) return;
     const { scrollTop, clientHeight } = this.scroller;
     const top = index * ROW_HEIGHT;
-    if (top < scrollTop) this.scroller.scrollTop = Math.max(top - 2 * ROW_HEIGHT, 0);
+    const isNear = top > scrollTop - 3 * ROW_HEIGHT && top < scrollTop + clientHeight + 3 * ROW_HEIGHT;
+    if (!isNear) this.scroller.scrollTop = top - clientHeight / 2;
+    else if (top < scrollTop) this.scroller.scrollTop = Math.max(top - 2 * ROW_HEIGHT, 0);
     else if (top + ROW_HEIGHT > scrollTop + clientHeight) this.scroller.scrollTop = top + 3 * ROW_HEIGHT - clientHeight;
     this.paint();
   }
@@ -96,8 +99,11 @@ export class Tree {
   }
 
   paintTicks() {
+    const ticks = this.scale.ticks();
+    const width = this.ticks.clientWidth;
+    this.scroller.style.setProperty("--tick", `${ticks.length > 1 ? ticks[1].share * width : width}px`);
     this.ticks.replaceChildren(
-      ...this.scale.ticks().map(({ share, label }) => element("span", { class: "tick", style: { left: `${share * 100}%` } }, label)),
+      ...ticks.map(({ share, label }) => element("span", { class: "tick", style: { left: `${share * 100}%` } }, label)),
     );
   }
 
@@ -120,7 +126,8 @@ export class Tree {
         style: { top: `${index * ROW_HEIGHT}px` },
       },
       this.naming(span, depth, children, state),
-      this.bar(span),
+      element("div", { class: "row-took" }, duration((span.end ?? this.scale.whole) - span.start)),
+      element("div", { class: "row-bar" }, this.bar(span)),
     );
   }
 
@@ -140,7 +147,7 @@ export class Tree {
       leadsTo ? appendVisible(element("span", { class: "action" }), `→ ${clip(String(action), 60)}`) : null,
       ...notes(span, this.spans).map((note) => appendVisible(element("span", { class: "note" }), clip(note, 80))),
       span.attributes?.warnings?.length ? element("span", { class: "flag flag-warning", title: span.attributes.warnings.join("\n") }, icon("warning"), "warning") : null,
-      span.redacted?.length ? element("span", { class: "flag flag-masked", title: `${span.redacted.length} masked` }, icon("masked")) : null,
+      span.redacted?.length && !this.spans.parent(span)?.redacted?.length ? element("span", { class: "lock", title: `${span.redacted.length} masked` }, icon("masked")) : null,
       this.changed(span),
     );
   }
@@ -155,14 +162,8 @@ export class Tree {
 
   bar(span) {
     const { left, width } = this.scale.stretch(span);
-    const took = span.end === undefined ? duration(this.scale.end - span.start) : duration(span.end - span.start);
-    const isLeft = left + width > 0.78;
-    return element(
-      "div",
-      { class: "row-bar" },
-      element("div", { class: "bar", style: { left: `${left * 100}%`, width: `${width * 100}%` } }),
-      element("span", { class: `took${isLeft ? " is-left" : ""}`, style: isLeft ? { right: `${(1 - left) * 100}%` } : { left: `${(left + width) * 100}%` } }, took),
-    );
+    if (left >= 1 || left + width < 0) return null; // not in the part that is looked at
+    return element("div", { class: "bar", style: { left: `${left * 100}%`, width: `${width * 100}%` } });
   }
 
   clicked(event) {
