@@ -14,7 +14,7 @@ from pocketflow import Flow, Node
 
 PAGES = {
     "pocketflow size": "PocketFlow is **100 lines** of Python without dependencies.",
-    "pocketflow nodes": "A node has three steps:\n\n1. `prep` reads the store\n2. `exec` computes\n3. `post` writes",
+    "pocketflow nodes": "A node:\n\n1. `prep` reads the store\n2. `exec` computes\n3. `post` writes",
 }
 
 
@@ -30,7 +30,7 @@ class FlakyModel:
         if self._asked == 1:
             raise TimeoutError("no answer within 30 s")
         notes = prompt.partition("Notes:\n")[2]
-        return f"# What PocketFlow is\n\n{notes}\n\nSo it is *small*, and its nodes are `prep`, `exec`, `post`."
+        return f"# What PocketFlow is\n\n{notes}\n\nSo it is *small*, and all of it can be read in a sitting."
 
 
 class DecideAction(Node):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from store_support import end_children
@@ -44,6 +48,19 @@ def probe(request: pytest.FixtureRequest) -> Iterator[str]:
         os.environ["POCKETFLOW_TRACING_PROBE"] = name
     yield name
     os.environ.pop("POCKETFLOW_TRACING_PROBE", None)
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports an example by name, as a fresh module."""
+    folder = str(Path(__file__).parent.parent / "examples")
+    monkeypatch.syspath_prepend(folder)
+    known = set(sys.modules)
+
+    yield importlib.import_module
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

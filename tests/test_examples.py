@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +36,18 @@ Ben: 3.5
 Cem: 2.33
 well done: Ada
 """,
+    "research_agent": """\
+# What PocketFlow is
+
+PocketFlow is **100 lines** of Python without dependencies.
+A node:
+
+1. `prep` reads the store
+2. `exec` computes
+3. `post` writes
+
+So it is *small*, and all of it can be read in a sitting.
+""",
     "third_party": """\
 gut Morgen
 gut Morgen Berlin
@@ -45,18 +56,6 @@ gut Morgen Berlin
 
 
 Load = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
-    """Imports an example by name, as a fresh module."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    known = set(sys.modules)
-
-    yield importlib.import_module
-    for name in set(sys.modules) - known:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(EXAMPLES)):
-            del sys.modules[name]
 
 
 SUPPORT_FLOW = """\
@@ -212,6 +211,51 @@ flow Translation ok
 """,
     ]
     assert {trace.session_id for trace in traces} == {"demo"}
+
+
+def test_an_agent_goes_round_until_it_knows_enough(example: Load) -> None:
+    """Each visit of a loop is a step of its own, and the review is a flow in the flow."""
+    with capture_traces() as traces:
+        example("research_agent").main()
+
+    assert [outline(trace) for trace in traces] == [
+        """\
+flow ResearchAgent ok
+  node DecideAction ok -> search
+    prep ok
+    exec ok
+    post ok
+  node SearchWeb ok -> decide
+    prep ok
+    exec ok
+    post ok
+  node DecideAction ok -> search visit=2
+    prep ok
+    exec ok
+    post ok
+  node SearchWeb ok -> decide visit=2
+    prep ok
+    exec ok
+    post ok
+  node DecideAction ok -> answer visit=3
+    prep ok
+    exec ok
+    post ok
+  node WriteAnswer ok
+    prep ok
+    exec error TimeoutError attempt=1 recovered
+    exec ok attempt=2
+    post ok
+  flow ReviewAnswer ok
+    node CheckFacts ok -> approve
+      prep ok
+      exec ok
+      post ok
+    node Publish ok
+      post ok
+"""
+    ]
+    assert "4f9d2c7a81be4e0c" not in str(traces[0].to_dict())
 
 
 @pytest.mark.parametrize("name", PRINTED)

@@ -25,7 +25,7 @@ class Commands(click.Group):
 
     @staticmethod
     def _load() -> None:
-        from . import doctor, pushing, stored, viewing  # noqa: F401  (add their commands to this group)
+        from . import doctor, exporting, pushing, stored, viewing  # noqa: F401  (add their commands to this group)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -121,11 +121,12 @@ def span_row(span: Span) -> SpanRow:
         None if span.input is None else to_json(span.input),
         None if span.output is None else to_json(span.output),
         None if span.changes is None else to_json(span.changes),
-        _body(span),
+        to_json(body) if (body := body_of(span)) else "{}",
     )
 
 
-def _body(span: Span) -> str:
+def body_of(span: Span) -> dict[str, JSON]:
+    """What has no column of its own; what is empty is left out."""
     form: dict[str, JSON] = {}
     if span.node_key is not None:
         form["node_key"] = span.node_key
@@ -141,7 +142,7 @@ def _body(span: Span) -> str:
         form["redacted"] = span.redacted
     if span.truncated:
         form["truncated"] = span.truncated
-    return to_json(form) if form else "{}"
+    return form
 
 
 def with_losses(row: TraceRow, lost: int) -> TraceRow:

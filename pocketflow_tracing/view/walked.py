@@ -143,7 +143,7 @@ class Walked:
             return
         parent = self._index.parent(span)
         if span.kind is SpanKind.FLOW and (parent is None or parent.kind not in _HOLDING):
-            self._flow(self._path(span))
+            self._flow(self._path(span)).label = span.name
             return
         node = self._node_of(span, parent)
         self.place_of[span.span_id] = node.id
