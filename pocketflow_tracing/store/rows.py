@@ -176,14 +176,6 @@ def span_of(columns: dict[str, Any], trace: Trace) -> Span:
     return span
 
 
-def is_unrecovered(span_id: str, body: str) -> bool:
-    """Whether a failed span raised its error itself, and neither a retry nor a fallback made up for it."""
-    form = json.loads(body)
-    raised_in = (form.get("error") or {}).get("raised_in")
-    attributes = form.get("attributes", {})
-    return raised_in in (None, span_id) and not (attributes.get("recovered") or attributes.get("passed_on"))
-
-
 def to_json(value: JSON) -> str:
     """`value` as JSON text that SQLite takes."""
     text = _encode(value)
