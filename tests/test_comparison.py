@@ -81,9 +81,7 @@ def test_a_step_that_is_in_one_trace_only_stands_where_it_ran():
     """Items, visits and nodes that the other has not are there, in order."""
     a, b = support(items=2), support(items=3)
     build, root = a, a.spans[0]
-    a.spans.insert(
-        1, Span(**{**fields(root), "span_id": "f" * 16, "parent_id": root.span_id, "name": "First"})
-    )
+    a.spans.insert(1, replace(root, span_id="f" * 16, parent_id=root.span_id, name="First"))
     build.node(root, "Ask", node_key="Ask", visit=2)
 
     assert [(label, sides) for label, _, sides, _ in seen(a, b)] == [
