@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from cli_support import Command, keep
 from view_support import MS, TraceBuilder
