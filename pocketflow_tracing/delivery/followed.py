@@ -9,7 +9,8 @@ from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
 from ..tally import Tally
 from ..values.redaction import Policy
-from .finished import finished, header
+from .allowance import Allowance
+from .finished import finished, header, keep_room
 from .keeper import Keeper
 from .queue import drop_values
 
@@ -42,6 +43,8 @@ class Followed:
         """Whether the trace's own row has to be written with the next batch."""
         self._tally = Tally()
         self._policy = Policy.of(live.config)
+        self._allowance = Allowance(live.config.max_trace_bytes)
+        self._has_room_for_input = False
         self._place: object = None
         self._row: TraceRow | None = None
         self._form: object = None
@@ -50,13 +53,16 @@ class Followed:
     def span(self, live: LiveSpan) -> Span | None:
         """The model's span, without values where they cannot be shown safely; None where nothing can."""
         try:
-            return finished(live, self._policy)
+            if not self._has_room_for_input:
+                self._has_room_for_input = True
+                keep_room(self.live, self._policy, self._allowance)
+            return finished(live, self._policy, self._allowance)
         except Exception as failure:
             tell_failure("masking", failure)
         try:
             drop_values(live)
             live.attributes = {"values_dropped": True}
-            return finished(live, self._policy)
+            return finished(live, self._policy, self._allowance)
         except Exception as failure:
             tell_failure("the worker", failure)
             self.lost(1)
@@ -65,7 +71,7 @@ class Followed:
     def header(self) -> Trace:
         """The model's trace as it is now, without spans."""
         try:
-            return header(self.live, self._policy)
+            return header(self.live, self._policy, self._allowance)
         except Exception as failure:
             tell_failure("the header of a trace", failure)
         live = self.live
