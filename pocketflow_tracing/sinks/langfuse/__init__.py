@@ -12,12 +12,12 @@ from ...store.addresses import Destination
 from ..network import Endpoint, NetworkSink, version
 
 if TYPE_CHECKING:
-    import httpx
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
     from ...config import TracingConfig
     from ...store.outbox import ExportRow
     from ..network import Lookup
+    from ..otlp.client import Client
 
 TRACES_PATH = "/api/public/otel/v1/traces"
 # Spans of a scope with another beginning get their attributes copied into metadata.
@@ -35,7 +35,7 @@ class LangfuseSink(NetworkSink):
 
         return Observations(trace, lookup).span
 
-    def trace_url(self, client: httpx.Client, trace_id: str) -> str | None:
+    def trace_url(self, client: Client, trace_id: str) -> str | None:
         """The page of a trace; the first time, the server is asked which project it is in."""
         if self.destination not in _projects:
             from .api import project_of
