@@ -19,12 +19,18 @@ from .allowance import HEADER, Allowance
 T = TypeVar("T")
 
 
-def finished(live: LiveSpan, policy: Policy, allowance: Allowance) -> Span:
-    """The model's span for `live`, its values as masked JSON. Also for open spans."""
+Texts = dict[str, str]
+
+
+def finished(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) -> Span:
+    """The model's span for `live`, its values as masked JSON. Also for open spans.
+
+    `texts` is given the JSON text of its input, output and changes, which is known by then.
+    """
     policy = policy.within(live.capture.config)
 
     def make() -> Span:
-        return _once_more_if_learned(policy, allowance, lambda: _span(live, policy, allowance))
+        return _once_more_if_learned(policy, allowance, lambda: _span(live, policy, allowance, texts))
 
     return allowance.spent(live.seq, make, again=not live.end)
 
@@ -39,7 +45,7 @@ def _once_more_if_learned(policy: Policy, allowance: Allowance, make: Callable[[
     return make()
 
 
-def _span(live: LiveSpan, policy: Policy, allowance: Allowance) -> Span:
+def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) -> Span:
     trace = live.trace
     span = Span(
         trace_hex(trace.id),
@@ -56,13 +62,14 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance) -> Span:
         seq=live.seq,
     )
     if live.input is not None:
-        span.input = _shown(span, "input", live.input, policy, allowance)
+        span.input = _shown(span, "input", live.input, policy, allowance, texts)
     if live.output is not None:
-        span.output = _shown(span, "output", live.output, policy, allowance)
+        span.output = _shown(span, "output", live.output, policy, allowance, texts)
     if live.changes is not None:
-        span.changes = _shown(span, "changes", live.changes, policy, allowance)
+        span.changes = _shown(span, "changes", live.changes, policy, allowance, texts)
         if "changes" in span.truncated:
             span.changes = {**span.changes, "partial": True}
+            del texts["changes"]
     span.attributes = {
         name: _attribute(span, name, value, policy, allowance) for name, value in live.described().items()
     }
@@ -73,10 +80,14 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance) -> Span:
     return span
 
 
-def _shown(span: Span, field: str, value: Any, policy: Policy, allowance: Allowance) -> JSON:
+def _shown(
+    span: Span, field: str, value: Any, policy: Policy, allowance: Allowance, texts: Texts | None = None
+) -> JSON:
     result = allowance.fitting(render(value, policy, field), field)
     span.redacted += result.redacted
     span.truncated += result.truncated
+    if texts is not None:
+        texts[field] = result.text
     return result.value
 
 

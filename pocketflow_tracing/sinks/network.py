@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Lookup = Callable[[str], tuple[str, dict[str, JSON]] | None]
     """Finds another span of the same trace by its id: its name, and the other fields that are not empty."""
+    Encode = Callable[[ExportRow, WireSpan], None]
+    """Fills in an empty span of OTLP."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class NetworkSink(ABC):
     """The instrumentation scope that its spans come from."""
 
     @abstractmethod
-    def encoder(self, trace: Trace, lookup: Lookup) -> Callable[[ExportRow], WireSpan]:
+    def encoder(self, trace: Trace, lookup: Lookup) -> Encode:
         """What turns the spans of `trace` into those of OTLP."""
 
     def trace_url(self, client: Client, trace_id: str) -> str | None:
