@@ -1,18 +1,197 @@
-"""`delete`, and how every command ends."""
+"""`list`, `show` and `delete`: reading and clearing the store."""
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_support import DEADLINE, OURS, Command, keep, tracing_cli
-from view_support import long_loop, support_flow
+from cli_support import DEADLINE, OURS, tracing_cli
+from click.testing import CliRunner, Result
+from view_support import MS, TraceBuilder, long_loop, support_flow
 
+from pocketflow_tracing.cli.commands import commands
+from pocketflow_tracing.model import Status, Trace
 from pocketflow_tracing.store import Store
+from pocketflow_tracing.view.listing import Listing
+
+Command = Callable[..., Result]
+DAY_NS = 24 * 3600 * 1_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the store of the test is; no file is there yet."""
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(tmp_path / "t.db"))
+    return tmp_path / "t.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """The store of the test."""
+    store = Store(path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def command() -> Command:
+    """Runs a command in this process."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(commands, arguments, input=stdin, prog_name="pocketflow-tracing")
+
+    return run
+
+
+def keep(store: Store, build: TraceBuilder, id: str, age_days: float = 0, **given: object) -> Trace:
+    """A trace in the store under this id, begun so long ago."""
+    trace = build.trace(**given)
+    shift = time.time_ns() - int(age_days * DAY_NS)
+    trace.id = trace.trace_id = id.ljust(32, "0")
+    trace.start_ns, trace.end_ns = shift, shift + 12 * MS
+    for span in trace.spans:
+        span.trace_id = trace.id
+        span.start_ns += shift
+        span.end_ns = None if span.end_ns is None else span.end_ns + shift
+    store.begin(trace)
+    store.end(trace)
+    return trace
+
+
+def test_list_shows_the_newest_first(store: Store, command: Command):
+    """One line a trace with what tells traces apart, and then what to do next."""
+    keep(store, support_flow(), "aaaa1111aaaa", age_days=2, status=Status.ERROR)
+    keep(store, long_loop(3), "bbbb2222bbbb", age_days=1)
+
+    shown = command("list")
+
+    assert shown.exit_code == 0
+    times = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", shown.output)
+    assert [" ".join(line.split()) for line in times.splitlines()] == [
+        "id started flow status duration nodes spans errors",
+        "bbbb2222 TIME Loop ✓ ok 12.0 ms 3 13",
+        "aaaa1111 TIME Support ✗ error 12.0 ms 2 9 1",
+        "",
+        "look at one: pocketflow-tracing show bbbb2222",
+    ]
+
+
+def test_list_fits_into_the_terminal():
+    """Names give up what is missing; what says nothing, such as a column without errors, is left out."""
+    well, failed = support_flow().trace(), support_flow().trace(status=Status.ERROR)
+    well.name = failed.name = "A flow with a name of its own"
+
+    for traces, errors in (([well], 0), ([well, failed], 1)):
+        lines = Listing(traces, {trace.id: (2, errors) for trace in traces}).lines(80)
+        assert max(line.width() for line in lines) <= 80
+        assert ("errors" in lines[0].plain()) is bool(errors)
+        assert "A flow" in lines[1].plain() and "…" in lines[1].plain()
+    assert well.name in Listing([well], {}).lines()[1].plain()
+
+
+def test_list_shows_as_many_as_asked_for(store: Store, command: Command):
+    """-n limits the table, and 0 is no number of traces."""
+    for number in range(5):
+        keep(store, long_loop(1), f"{number}" * 8, age_days=number)
+
+    assert len(command("list", "-n", "2").output.splitlines()) == 5
+    assert command("list", "-n", "0").exit_code == 2
+
+
+def test_list_as_json_is_for_programs(store: Store, command: Command):
+    """An array of headers, without the spans and without a next step."""
+    trace = keep(store, support_flow(), "aaaa1111", session_id="s-1")
+
+    (header,) = json.loads(command("list", "--json").output)
+
+    assert (header["schema"], header["id"], header["session_id"]) == (1, trace.id, "s-1")
+    assert (header["nodes"], header["errors"], header["duration_ns"]) == (2, 1, 12 * MS)
+    assert "spans" not in header and "input" not in header
+
+
+def test_show_shows_the_last_trace_unless_told_otherwise(store: Store, command: Command):
+    """`show`, `show last`, an id, its start and its start in capitals all find a trace."""
+    keep(store, support_flow(), "aaaa1111", age_days=1)
+    last = keep(store, long_loop(1), "bbbb2222")
+
+    for arguments in ([], ["last"], ["LAST"], ["bbbb2222"], ["b"], ["BBBB"], [last.id]):
+        shown = command("show", *arguments)
+        assert shown.exit_code == 0
+        assert shown.output.startswith(f"trace {last.id} · ")
+        assert "✓ flow Loop" in shown.output
+    assert "✓ flow Support" in command("show", "aaaa").output
+
+
+def test_show_leaves_no_phase_out_and_ends_with_the_next_step(store: Store, command: Command):
+    """The console folds quiet phases; `show` is the closer look."""
+    keep(store, long_loop(1), "bbbb2222")
+
+    lines = command("show").output.splitlines()
+
+    assert [re.sub("  .*", "", line.strip(" ├└─│")) for line in lines[1:6]] == [
+        "✓ flow Loop", "✓ Step", "✓ prep", "✓ exec", "✓ post",
+    ]  # fmt: skip
+    assert lines[-1] == "inputs and outputs: pocketflow-tracing show bbbb2222 --values"
+
+
+def test_show_with_values_full_and_span(store: Store, command: Command):
+    """Values are clipped, whole, or those of one step only; each output names the next closer one."""
+    build = long_loop(2)
+    build.spans[3].input = {"prep_res": "x" * 1_000}
+    keep(store, build, "bbbb2222")
+
+    values, full = command("show", "--values").output, command("show", "--full").output
+    span, kind = command("show", "--span", "step.EXEC").output, command("show", "--span", "exec").output
+
+    assert 'in prep_res "xxx' in values and "more" in values
+    assert values.endswith("all of each value: pocketflow-tracing show bbbb2222 --full\n")
+    assert "x" * 1_000 in full
+    assert full.endswith("all traces: pocketflow-tracing list\n")
+    assert span.count("✓ exec") == 2 and "prep " not in span and "in prep_res" in span
+    assert span.endswith("all of each value: pocketflow-tracing show bbbb2222 --full --span step.EXEC\n")
+    assert kind.replace("exec\n", "") == span.replace("step.EXEC\n", "")
+
+
+def test_show_says_which_names_there_are(store: Store, command: Command):
+    """A mistyped step is answered with the steps of the trace."""
+    keep(store, long_loop(1), "bbbb2222")
+
+    shown = command("show", "--span", "Stepp")
+
+    assert shown.exit_code == 1
+    assert shown.stderr == (
+        "pocketflow-tracing: no step is called 'Stepp'; "
+        "the names are Loop, Step, Step.exec, Step.post, Step.prep\n"
+    )
+
+
+def test_show_as_json_is_the_whole_trace(store: Store, command: Command):
+    """What is printed is read back as the very same trace."""
+    trace = keep(store, support_flow(), "aaaa1111")
+
+    shown = command("show", "--json").output
+
+    assert Trace.from_dict(json.loads(shown)).to_dict() == store.load(trace.id).to_dict()
+    assert shown.isascii()
+    assert command("show", "--json", "--full").exit_code == 2
+
+
+def test_an_endless_trace_is_cut_unless_it_is_asked_for_in_full(store: Store, command: Command):
+    """`show` prints a bounded number of lines and says how many steps are missing."""
+    keep(store, long_loop(1_000), "bbbb2222")
+
+    shown, full = command("show").output, command("show", "--full").output
+
+    assert len(shown.splitlines()) < 2_010
+    assert "… 2,001 more steps not shown here" in shown
+    assert len(full.splitlines()) == 4_004
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["show"], ["delete", "last"]])

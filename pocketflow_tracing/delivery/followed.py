@@ -9,8 +9,7 @@ from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
 from ..tally import Tally
 from ..values.redaction import Policy
-from .allowance import Allowance
-from .finished import finished, header, keep_room
+from .finished import finished, header
 from .keeper import Keeper
 from .queue import drop_values
 
@@ -43,30 +42,21 @@ class Followed:
         """Whether the trace's own row has to be written with the next batch."""
         self._tally = Tally()
         self._policy = Policy.of(live.config)
-        self._allowance = Allowance(live.config.max_trace_bytes)
-        self._has_room_for_input = False
         self._place: object = None
         self._row: TraceRow | None = None
         self._form: object = None
         self._written_open: dict[int, object] = {}
 
-    def span(self, live: LiveSpan, texts: dict[str, str]) -> Span | None:
-        """The model's span, without values where they cannot be shown safely; None where nothing can.
-
-        `texts` gets the JSON text of its values, by field.
-        """
+    def span(self, live: LiveSpan) -> Span | None:
+        """The model's span, without values where they cannot be shown safely; None where nothing can."""
         try:
-            if not self._has_room_for_input:
-                self._has_room_for_input = True
-                keep_room(self.live, self._policy, self._allowance)
-            return finished(live, self._policy, self._allowance, texts)
+            return finished(live, self._policy)
         except Exception as failure:
             tell_failure("masking", failure)
         try:
             drop_values(live)
             live.attributes = {"values_dropped": True}
-            texts.clear()
-            return finished(live, self._policy, self._allowance, texts)
+            return finished(live, self._policy)
         except Exception as failure:
             tell_failure("the worker", failure)
             self.lost(1)
@@ -75,7 +65,7 @@ class Followed:
     def header(self) -> Trace:
         """The model's trace as it is now, without spans."""
         try:
-            return header(self.live, self._policy, self._allowance)
+            return header(self.live, self._policy)
         except Exception as failure:
             tell_failure("the header of a trace", failure)
         live = self.live
@@ -98,15 +88,15 @@ class Followed:
         self.touched = True
         self._written_open.clear()  # may have been among them
 
-    def add_ended(self, span: Span, texts: dict[str, str]) -> None:
-        """Put a span that ended into the next batch, with the texts of its values."""
+    def add_ended(self, span: Span, live: LiveSpan) -> None:
+        """Put a span that ended into the next batch."""
         from ..store.rows import span_row
 
         if self.keeper is not None:
-            self.keeper.batch.add(span_row(span, texts))
+            self.keeper.batch.add(span_row(span))
             self._tally.add(span)
             self.touched = True
-            self._written_open.pop(span.seq, None)
+            self._written_open.pop(live.seq, None)
 
     def add_header(self, trace: Trace | None = None) -> None:
         """Put the trace's own row into the next batch: the final `trace`, or how it is now.
@@ -145,11 +135,10 @@ class Followed:
                 continue
             state = (live.input is None, len(live.attributes or ()))
             if self._written_open.get(seq) != state:
-                texts: dict[str, str] = {}
-                span = self.span(live, texts)
+                span = self.span(live)
                 if span is not None:
                     self._written_open[seq] = state
-                    self.keeper.batch.add(span_row(span, texts))
+                    self.keeper.batch.add(span_row(span))
                     self.touched = True
 
     def _address(self, keeper: Keeper) -> None:

@@ -210,11 +210,10 @@ class Worker:
         followed = self._traces.get(live.trace.id)
         if followed is None or not (followed.keeper or followed.sinks):
             return
-        texts: dict[str, str] = {}
-        span = followed.span(live, texts)
+        span = followed.span(live)
         if span is None:
             return
-        followed.add_ended(span, texts)
+        followed.add_ended(span, live)
         self._note_all(followed, "span_ended", span)
         self._save_within(SAVE_SECONDS)
         keeper = followed.keeper

@@ -18,6 +18,7 @@ What is empty is left out of a span. `place` is the id of the node of the graph 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -32,8 +33,8 @@ _COUNTED = ("scores", "span_count", "dropped_spans", "complete")
 _SIGNS = (("+", "added"), ("~", "changed"), ("-", "removed"))
 
 
-def page_form(trace: Trace) -> dict[str, JSON]:
-    """Everything of a trace but its values."""
+def page_form(trace: Trace, spans: Iterable[Span] | None = None) -> dict[str, JSON]:
+    """Everything of a trace but its values; of its spans only `spans`, where these are given."""
     walked = Walked(trace)
     return {
         "schema": SCHEMA,
@@ -44,7 +45,7 @@ def page_form(trace: Trace) -> dict[str, JSON]:
         "reach_ns": _reach_ns(trace),
         **{name: getattr(trace, name) for name in (*_OWN, *_COUNTED)},
         "flows": [asdict(flow) for flow in walked.flows.values()],
-        "spans": [_span_form(span, trace, walked) for span in trace.spans],
+        "spans": [_span_form(span, trace, walked) for span in (trace.spans if spans is None else spans)],
     }
 
 
