@@ -12,10 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from cli_support import Command
+from click.testing import CliRunner, Result
 from store_support import end_children
 from surroundings_support import HAS_MONITORING, PROBES, Surroundings, left_registered, remaining_threads
 
 from pocketflow_tracing import errors
+from pocketflow_tracing.cli.commands import commands
+from pocketflow_tracing.store import Store
 
 pytest_plugins = ["browser_support"]
 
@@ -81,3 +85,28 @@ def nothing_left_behind() -> Iterator[None]:
     assert Surroundings.now() == before
     assert remaining_threads(threads) == []
     assert [left for left in left_registered() if left not in known] == []
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the store of the commands is; no file is there yet."""
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(tmp_path / "t.db"))
+    return tmp_path / "t.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    """The store of the commands."""
+    store = Store(path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def command() -> Command:
+    """Runs a command in this process."""
+
+    def run(*arguments: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(commands, arguments, input=stdin, prog_name="pocketflow-tracing")
+
+    return run

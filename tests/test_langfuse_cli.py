@@ -77,7 +77,7 @@ def test_run_says_where_the_trace_is(cli: CommandLine, server: Server) -> None:
 
 def test_modules_beside_the_script_do_not_disturb_delivery(cli: CommandLine, server: Server) -> None:
     """Files called like the libraries that send are the program's, and are imported by it alone."""
-    for name in ("httpx", "opentelemetry", "google", "http", "gzip"):
+    for name in ("urllib3", "certifi", "opentelemetry", "google", "http", "gzip"):
         (cli.folder / f"{name}.py").write_text(f"print('imported {name}')")
     out = cli.run_script()
     assert "imported" not in out
@@ -154,7 +154,7 @@ VERDICTS: dict[str, tuple[Any, dict[str, str | None], str]] = {
         "✗ the keys are swapped",
     ),
     "wrong keys": (None, {"LANGFUSE_SECRET_KEY": "sk-lf-other"}, "✗ the keys are not accepted (HTTP 401)"),
-    "away": (Server.stop, {}, "cannot be reached: ConnectError"),
+    "away": (Server.stop, {}, "cannot be reached: NewConnectionError"),
     "no such host": (None, {"LANGFUSE_BASE_URL": "http://langfuse.invalid"}, "cannot be reached"),
     "page": (set_to("web_page", True), {}, "not as Langfuse does"),
     "old": (set_to("health", {"status": "OK", "version": "2.95.0"}), {}, "Langfuse 2.95.0 is too old"),

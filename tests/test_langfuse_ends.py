@@ -131,7 +131,7 @@ print(time.perf_counter() - began)
 """
     )
     out, _ = run_child(program, path, server.host, "one")
-    assert float(out) < 0.6
+    assert float(out) < 1.0  # of 2 s; on a quiet machine it takes 0.4
 
 
 def test_a_killed_process_loses_nothing_that_was_kept(server: Server, path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_server_support import attributes_of
 from pocketflow import AsyncNode, BatchNode, Flow, Node
 from store_support import made_trace
@@ -16,7 +17,6 @@ from pocketflow_tracing import TracingConfig, span, tracing
 from pocketflow_tracing.config import resolve
 from pocketflow_tracing.model import Generation, SpanKind, Status, Trace
 from pocketflow_tracing.sinks.langfuse import langfuse_sink
-from pocketflow_tracing.sinks.otlp.encoding import Request, shortened
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.addresses import Destination
 from pocketflow_tracing.store.outbox import Outbox
@@ -39,8 +39,12 @@ def wired(trace: Trace, sink: Any = None) -> list[Any]:
         name, body = outbox.span_named(claim.trace, span_id) or ("", "{}")
         return name, json.loads(body)
 
-    encode = sink.encoder(outbox.headers([claim])[claim.trace], lookup)
-    spans = [encode(row) for row in outbox.page(claim.trace, 0, 10_000)]
+    fill = sink.encoder(outbox.headers([claim])[claim.trace], lookup)
+    spans: list[Span] = []
+    while page := outbox.page(claim.trace, len(spans)):
+        for row in page:
+            spans.append(Span())
+            fill(row, spans[-1])
     store.close()
     return spans
 
@@ -291,62 +295,6 @@ def test_a_cancelled_span_is_no_error() -> None:
     assert (found["level"], found["status_message"]) == ("WARNING", "cancelled")
 
 
-def test_a_request_in_pieces_is_one_request() -> None:
-    """Protobuf reads pieces one after the other as the whole; packed or not, the spans are the same."""
-    import gzip
-
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    spans = wired(made_trace(1, spans=500))
-    request = Request("scope", {"service.name": "x"})
-    plain = request.body(spans, compresses=False)
-    read = ExportTraceServiceRequest.FromString(plain)
-    assert len(read.resource_spans) > 1
-    assert [
-        span for one in read.resource_spans for scoped in one.scope_spans for span in scoped.spans
-    ] == spans
-    packed = request.body(spans, compresses=True)
-    assert gzip.decompress(packed) == plain
-    assert packed == request.body(spans, compresses=True)
-    assert request.body([], compresses=False) == b""
-
-
-def test_no_call_into_c_gets_much_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts of 5 MB: what is packed or compressed in one go is a span, or 64 KB."""
-    import types
-    import zlib
-
-    from pocketflow_tracing.sinks.otlp import encoding
-
-    given: list[int] = []
-
-    class Counting:
-        def __init__(self, *arguments: Any) -> None:
-            self._real = zlib.compressobj(*arguments)
-
-        def compress(self, data: bytes) -> bytes:
-            given.append(len(data))
-            return self._real.compress(data)
-
-        def flush(self) -> bytes:
-            return self._real.flush()
-
-    monkeypatch.setattr(
-        encoding,
-        "zlib",
-        types.SimpleNamespace(compressobj=Counting, DEFLATED=zlib.DEFLATED, MAX_WBITS=zlib.MAX_WBITS),
-    )
-    trace = traced(path, asking(), {"question": "why? " * 1_000_000})
-    spans = wired(trace)
-    biggest = max(wire.ByteSize() for wire in spans)
-    assert biggest < 5 * encoding.PIECE_BYTES  # input, output and what stands around them
-    request = Request("scope", {})
-    pieces = [len(piece) for piece in request._pieces(spans * 20, lambda: None)]
-    assert max(pieces) < biggest + encoding.PIECE_BYTES
-    request.body(spans * 20, compresses=True)
-    assert max(given) == encoding.PIECE_BYTES
-
-
 def test_a_name_of_ours_never_stands_twice() -> None:
     """A program may use any name for its own metadata."""
     trace = made_trace(1)
@@ -355,17 +303,6 @@ def test_a_name_of_ours_never_stands_twice() -> None:
     assert len(wired(trace)) == 2
     (root, _) = observed(trace).values()
     assert (root["type"], root["langfuse.trace.metadata.project"]) == ("chain", "mine")
-
-
-def test_a_span_too_large_is_shortened_everywhere() -> None:
-    """Every text is cut, and says by how much; the original stays as it was."""
-    trace = made_trace(1, spans=1)
-    trace.spans[0].input = "x" * 50_000
-    (wire,) = wired(trace)
-    short = shortened(wire, 100)
-    assert short.ByteSize() < 3_000 < wire.ByteSize()
-    assert attributes_of(short)["langfuse.observation.input"].endswith("more")
-    assert short.span_id == wire.span_id
 
 
 def test_one_key_without_the_other_is_told(caplog: pytest.LogCaptureFixture) -> None:

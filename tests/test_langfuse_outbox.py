@@ -10,7 +10,7 @@ import pytest
 from store_support import made_trace, run_child, start_child
 
 from pocketflow_tracing.model import Status, Trace
-from pocketflow_tracing.store import Store, outbox, schema
+from pocketflow_tracing.store import Store, outbox, plans, schema
 from pocketflow_tracing.store.addresses import Destination
 from pocketflow_tracing.store.outbox import Claim, Outbox
 from pocketflow_tracing.store.rows import span_row, trace_row
@@ -121,7 +121,7 @@ def test_a_trace_is_sent_on_from_where_it_was_confirmed(store: Store) -> None:
     keep(store, made_trace(1, spans=5), HERE)
     box = Outbox(store, HERE)
     (claim,) = box.claim()
-    before = box.page(claim.trace, 0, 10)
+    before = box.page(claim.trace, 0)
     assert [row.span_id[-1] for row in before] == ["1", "2", "3", "4", "5"]
     assert [row.export_start_ns - before[0].export_start_ns for row in before] == [
         0, 1, 1_000_001, 2_000_001, 3_000_001
@@ -131,7 +131,7 @@ def test_a_trace_is_sent_on_from_where_it_was_confirmed(store: Store) -> None:
     box.release([claim])
     (again,) = box.claim()
     assert (again.sent, again.spans) == (2, 5)
-    assert box.page(again.trace, again.sent, 10) == before[2:]
+    assert box.page(again.trace, again.sent) == before[2:]
     assert box.left(own=True) == 3
     box.confirm([sent_wholly(again)], accepted=3)
     assert (box.claim(), box.left()) == ([], 0)
@@ -153,10 +153,10 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
     keep(store, made_trace(2, spans=50, start_ns=made_trace(1).start_ns), HERE)
     box = Outbox(store, HERE)
     (whole,) = box.claim(1)
-    monkeypatch.setattr(outbox, "PLAN_SPANS", 7)
-    monkeypatch.setattr(outbox, "AT_ONCE_SPANS", 10)
+    monkeypatch.setattr(plans, "AT_ONCE_SPANS", 10)
+    monkeypatch.setattr(plans, "READ_SPANS", 7)
     (pieces,) = box.claim(1)
-    as_whole, in_pieces = box.page(whole.trace, 0, 100), box.page(pieces.trace, 0, 100)
+    as_whole, in_pieces = box.page(whole.trace, 0), box.page(pieces.trace, 0)
     assert len(in_pieces) == 50
     assert [row.export_start_ns for row in as_whole] == [row.export_start_ns for row in in_pieces]
 
@@ -188,7 +188,7 @@ def test_deleting_a_trace_deletes_what_waited(store: Store) -> None:
     box = Outbox(store, HERE)
     (claim,) = box.claim()
     store.delete_all()
-    assert (box.headers([claim]), box.page(claim.trace, 0, 9)) == ({}, [])
+    assert (box.headers([claim]), box.page(claim.trace, 0)) == ({}, [])
     assert box.left() == 0
     for table in ("outbox", "exports", "spans"):
         assert (

@@ -12,6 +12,7 @@ from otlp_server_support import Server, attributes_of, running_server
 from store_support import made_trace
 
 from pocketflow_tracing.config import TracingConfig, resolve
+from pocketflow_tracing.delivery.shipping.batches import BATCH_SPANS
 from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.model import Trace
 from pocketflow_tracing.sinks.langfuse import LangfuseSink, langfuse_sink
@@ -75,6 +76,17 @@ def test_everything_arrives_once(server: Server, store: Store, courier: Courier)
     assert server.scopes == {"langfuse-sdk.pocketflow"}
     assert (courier.sent_traces, courier.sent_spans) == (4, 3_004)
     server.check_sound()
+
+
+def test_a_trace_that_fills_its_requests_exactly_arrives_once(
+    server: Server, store: Store, courier: Courier
+) -> None:
+    """The last span of a trace may be the last that fits."""
+    for number in range(2):
+        keep(store, made_trace(number, spans=BATCH_SPANS), courier)
+    assert ship(courier, store) == 0
+    assert [request.spans for request in server.requests] == [BATCH_SPANS] * 2
+    assert (courier.sent_traces, set(server.arrivals.values())) == (2, {1})
 
 
 def test_a_malformed_span_costs_only_itself(server: Server, store: Store, courier: Courier) -> None:

@@ -161,7 +161,8 @@ from pocketflow_tracing.delivery import delivery
 traced(delivery, config(sys.argv[1]))
 assert delivery.flush(5) == 0
 print(sorted(thread.name for thread in threading.enumerate()))
-print([name for name in ("httpx", "opentelemetry", "google.protobuf", "ssl") if name in sys.modules])
+libraries = "urllib3", "http.client", "opentelemetry", "google.protobuf", "ssl"
+print([name for name in libraries if name in sys.modules])
 """
     assert run_child(program, path) == ("['MainThread', 'pocketflow-tracing']\n[]\n", "")
 

@@ -284,7 +284,7 @@ def test_a_store_of_a_newer_version_is_left_untouched(path: Path, monkeypatch: p
     store = Store(path)
     for act in (store.traces, lambda: store.end(made_trace(2)), store.delete_all):
         with pytest.raises(
-            StoreError, match=r"written by a newer version .* \(schema 4; this one knows 3\): upgrade"
+            StoreError, match=r"written by a newer version .* \(schema 5; this one knows 4\): upgrade"
         ):
             act()
     assert path.read_bytes() == before

@@ -15,6 +15,7 @@ from pocketflow_tracing.model import SpanKind, Status
 from pocketflow_tracing.sinks.console import ConsoleSink
 from pocketflow_tracing.sinks.memory import MemorySink
 from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.queries import page
 from pocketflow_tracing.tally import Tally
 from pocketflow_tracing.view.terminal import Look, TraceTree
 
@@ -184,8 +185,7 @@ def test_without_errors_one_that_passed_many_levels_counts_once(tmp_path: Path) 
     flush()
     store = Store(tmp_path / "traces.db")
     try:
-        [kept] = store.traces()
-        counts = store.counts([kept.id])
+        [kept] = page(store).summaries
     finally:
         store.close()
 
@@ -194,7 +194,7 @@ def test_without_errors_one_that_passed_many_levels_counts_once(tmp_path: Path) 
         SpanKind.FLOW, SpanKind.FLOW, SpanKind.NODE, SpanKind.EXEC, SpanKind.EXEC,
     ]  # fmt: skip
     assert Tally.of(trace).errors == Tally.of(_failed()).errors
-    assert counts[kept.id] == (1, Tally.of(trace).errors)
+    assert (kept.tally.nodes, kept.tally.errors) == (1, Tally.of(trace).errors)
 
 
 def test_what_is_kept_of_one_side_alone_is_its_own(tmp_path: Path) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
-import time
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
-from view_support import MS, TRACE_ID, TraceBuilder, long_loop, stacktrace, support_flow
+from view_support import MS, TRACE_ID, TraceBuilder, stacktrace, support_flow
 
 from pocketflow_tracing.model import ErrorInfo, Generation, SpanKind, Status, Trace
 from pocketflow_tracing.view import text
@@ -289,79 +286,6 @@ def test_causes_and_notes_stand_under_the_error():
         "while reading a.txt",
         "from KeyError: 'x'",
     ]
-
-
-def test_a_long_loop_keeps_its_start_its_end_and_what_failed():
-    """A thousand visits do not scroll the terminal away."""
-    build = long_loop(1_000)
-    middle = build.spans[1 + 4 * 500]
-    middle.status = Status.ERROR
-
-    shown = tree(build.trace(), Look(folded=True, max_siblings=8))
-
-    assert [line.split("  ")[0] for line in shown.splitlines()] == [
-        "✓ flow Loop",
-        "├─ ✓ Step",
-        *(f"├─ ✓ Step · visit {visit}" for visit in (2, 3, 4, 5, 6)),
-        "├─ ✗ Step · visit 501",
-        "├─ … 991 more of these went well",
-        "├─ ✓ Step · visit 999",
-        "└─ ✓ Step · visit 1000",
-        "ok · 12.0 ms · 1,000 nodes · 1 error",
-    ]
-
-
-def test_a_cut_tree_says_how_many_steps_are_missing_and_what_failed():
-    """With the lines used up, the error of the run is told at the end."""
-    build = long_loop(50)
-    flow = build.spans[0]
-    bad = build.node(flow, "Bad", status=Status.ERROR, error=ErrorInfo("ValueError", "no", stacktrace()))
-    flow.status, flow.error = Status.ERROR, ErrorInfo("ValueError", "no", raised_in=bad.span_id)
-
-    shown = tree(
-        build.trace(), Look(folded=True, max_lines=10, next_step=("closer look", "pocketflow-tracing show x"))
-    )
-
-    assert shown.splitlines()[10:] == [
-        "… 43 more steps not shown here",
-        "ValueError: no  (app.py:31 in exec)",
-        "error · 12.0 ms · 51 nodes · 1 error",
-        "closer look: pocketflow-tracing show x",
-    ]
-
-
-def test_spans_that_are_not_at_hand_are_counted_as_missing():
-    """`span_count` says how many there were."""
-    build = TraceBuilder()
-    build.add(None, SpanKind.FLOW, "Support")
-
-    assert "… 99 more steps not shown here" in tree(build.trace(span_count=100))
-
-
-def test_a_chain_of_flows_deeper_than_the_screen_is_folded():
-    """Guides of so many levels would be longer than the text they guide to; in full, they are shown."""
-    build = TraceBuilder()
-    flow = None
-    for _ in range(200):
-        flow = build.add(flow, SpanKind.FLOW, "Inner")
-
-    shown, whole = tree(build.trace()), tree(build.trace(), Look(whole=True))
-
-    assert whole.count("✓ flow Inner") == 200
-    assert "… 139 more steps further down" in shown
-    assert max(len(line) for line in shown.splitlines()) < 250
-
-
-def test_five_thousand_spans_are_shown_in_well_under_a_second():
-    """The work grows with the spans, not with their square, plain and coloured."""
-    trace = long_loop(1_250).trace()
-    started = time.perf_counter()
-    plain = tree(trace, Look())
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    console.print(TraceTree(trace, Look()))
-
-    assert plain.count("\n") == 5_002
-    assert time.perf_counter() - started < 5  # 0.5 s on a quiet machine
 
 
 HOSTILE = "a\x1b[31mb\x9b2Jc\nd\re\tf\u202eg\u2028h\x7fi\ud800j\u200bk\x00"

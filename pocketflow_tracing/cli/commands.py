@@ -25,7 +25,8 @@ class Commands(click.Group):
 
     @staticmethod
     def _load() -> None:
-        from . import dashboard, doctor, exporting, pushing, stored, viewing  # noqa: F401  (they add theirs)
+        # ruff: noqa: F401  (they add their commands to this group)
+        from . import comparing, dashboard, doctor, exporting, pushing, showing, statistics, stored, viewing
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,7 +20,7 @@ from .counting import SharedCount
 from .delivered import delivered
 
 LIBRARIES = frozenset(
-    {"dotenv", "google", "httpx", "markdown_it", "mdurl", "opentelemetry", "pygments", "rich"}
+    {"certifi", "dotenv", "google", "markdown_it", "mdurl", "opentelemetry", "pygments", "rich", "urllib3"}
 )
 """What tracing may import while the program runs, beside the standard library."""
 
@@ -51,7 +51,8 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
     # Before any of the program's own handlers, which therefore run before this one.
     atexit.register(finish)
     if order["folder"] is not None and not getattr(sys.flags, "safe_path", False):
-        give_way(_names_in(order["folder"]) - known, config)
+        found = _names_in(order["folder"])
+        give_way({name: is_package for name, is_package in found.items() if name not in known}, config)
 
 
 class _Shown(ConsoleSink):
@@ -87,29 +88,32 @@ class _Shown(ConsoleSink):
         return f"{line}; {again}" if kept else line
 
 
-def give_way(own: frozenset[str], config: TracingConfig) -> None:
-    """Leave the names of modules to the program that has files of its `own` for them.
+def give_way(own: dict[str, bool], config: TracingConfig) -> None:
+    """Leave the names of modules to the program that has files or packages of its `own` for them.
 
     A script beside a `queue.py` means that one, and gets it from plain Python, unless Python needed
     the other before the script began. What we need of the others later is imported now, since a
     `rich.py` beside the script would be imported, and so run, in place of the library.
     """
-    if own & (sys.stdlib_module_names | LIBRARIES):
+    if own.keys() & (sys.stdlib_module_names | LIBRARIES):
         _load_what_comes_later()
         if is_sent(config):
             _load_what_sends()
     for name in list(sys.modules):
-        top = name.partition(".")[0]
-        if top in own and top != __name__.partition(".")[0]:
+        top, _, inner = name.partition(".")
+        # Some libraries import from within themselves later on, and a file has nothing of that name.
+        stays = inner and top in LIBRARIES and not own.get(top)
+        if top in own and not stays and top != __name__.partition(".")[0]:
             del sys.modules[name]
 
 
-def _names_in(folder: str) -> frozenset[str]:
-    """What a program in `folder` can import from it."""
+def _names_in(folder: str) -> dict[str, bool]:
+    """What a program in `folder` can import from it, and whether there may be more within."""
     try:
-        return frozenset(entry.partition(".")[0] for entry in os.listdir(folder or "."))
+        with os.scandir(folder or ".") as entries:
+            return {entry.name.partition(".")[0]: entry.is_dir() for entry in entries}
     except OSError:
-        return frozenset()
+        return {}
 
 
 def _load_what_comes_later() -> None:
@@ -127,8 +131,8 @@ def _load_what_comes_later() -> None:
 
 
 def _load_what_sends() -> None:
-    """Only where something is sent: it takes a third of a second, which is then taken from delivery."""
-    import httpcore  # noqa: F401  (httpx imports it with its first client)
+    """Only where something is sent: it takes a while, which is then taken from delivery."""
+    import certifi  # noqa: F401
 
     from ..delivery.shipping import batches, courier  # noqa: F401
     from ..sinks.langfuse import api, observations  # noqa: F401

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from .program import Program
 
-_DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7}
+_DAYS = {"s": 1 / 86_400, "m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7}
 
 
 class Age(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A length of time such as 30d, 12h, 45m or 2w, in days."""
+    """A length of time such as 30d, 12h, 45m, 90s or 2w, in days."""
 
     name = "age"
 
@@ -22,11 +22,47 @@ class Age(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         """The days that `value` says."""
         if isinstance(value, (int, float)):
             return float(value)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", value.strip())
-        days = float(match[1]) * _DAYS[match[2]] if match else math.inf
-        if days > 36_500:
-            self.fail(f"an age is a number with m, h, d or w, like 30d; it is {value!r}", param, ctx)
+        days = self.days(value)
+        if days is None:
+            self.fail(f"an age is a number with s, m, h, d or w, like 30d; it is {value!r}", param, ctx)
         return days
+
+    @staticmethod
+    def days(text: str) -> float | None:
+        """The days that `text` says; None where it is no age."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+        days = float(match[1]) * _DAYS[match[2]] if match else math.inf
+        return days if days <= 36_500 else None
+
+
+_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
+
+
+class Slow(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """What is slow: a number of steps, or how long a step has to take, such as 500ms or 2s."""
+
+    name = "slow"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SlowLimit:
+        """The number or the duration that `value` says."""
+        text = str(value).strip()
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m)", text)
+        if match:
+            return SlowLimit(None, int(float(match[1]) * _UNITS_NS[match[2]]))
+        if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+            self.fail(
+                f"--slow takes a number of steps, like 5, or a duration, like 500ms; it is {value!r}",
+                param,
+                ctx,
+            )
+        return SlowLimit(int(text), None)
+
+
+class SlowLimit(NamedTuple):
+    """So many of the slowest steps, or all that took so long; one of the two is None."""
+
+    number: int | None
+    least_ns: int | None
 
 
 class RunCommand(click.Command):

@@ -5,29 +5,47 @@ Loaded with the first trace, since all that renders and masks comes with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from ..jsontext import utf8_size
 from ..live import LiveSpan, LiveTrace, span_hex, trace_hex
 from ..model import JSON, Generation, Graph, Span, Status, Trace
 from ..values.redaction import Policy
 from ..values.rendering import render
+from .allowance import HEADER, Allowance
+
+T = TypeVar("T")
 
 
-def finished(live: LiveSpan, policy: Policy, texts: dict[str, str] | None = None) -> Span:
+Texts = dict[str, str]
+
+
+def finished(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) -> Span:
     """The model's span for `live`, its values as masked JSON. Also for open spans.
 
-    `texts` is given the JSON text of its input and output, which is known by then.
+    `texts` is given the JSON text of its input, output and changes, which is known by then.
     """
     policy = policy.within(live.capture.config)
-    state = policy.state
-    span = _span(live, policy, texts)
-    if policy.state is not state:  # a secret came to light that may have been shown before it
-        span = _span(live, policy, texts)
-    return span
+
+    def make() -> Span:
+        return _once_more_if_learned(policy, allowance, lambda: _span(live, policy, allowance, texts))
+
+    return allowance.spent(live.seq, make, again=not live.end)
 
 
-def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
+def _once_more_if_learned(policy: Policy, allowance: Allowance, make: Callable[[], T]) -> T:
+    """What `make` gives, made again where a secret came to light that may have been shown before it."""
+    state, left = policy.state, allowance.left
+    made = make()
+    if policy.state is state:
+        return made
+    allowance.left = left
+    return make()
+
+
+def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) -> Span:
     trace = live.trace
     span = Span(
         trace_hex(trace.id),
@@ -44,23 +62,28 @@ def _span(live: LiveSpan, policy: Policy, texts: dict[str, str] | None) -> Span:
         seq=live.seq,
     )
     if live.input is not None:
-        span.input = _shown(span, "input", live.input, policy, texts)
+        span.input = _shown(span, "input", live.input, policy, allowance, texts)
     if live.output is not None:
-        span.output = _shown(span, "output", live.output, policy, texts)
+        span.output = _shown(span, "output", live.output, policy, allowance, texts)
     if live.changes is not None:
-        span.changes = _shown(span, "changes", live.changes, policy)
+        span.changes = _shown(span, "changes", live.changes, policy, allowance, texts)
+        if "changes" in span.truncated:
+            span.changes = {**span.changes, "partial": True}
+            del texts["changes"]
     span.attributes = {
-        name: _attribute(span, name, value, policy) for name, value in live.described().items()
+        name: _attribute(span, name, value, policy, allowance) for name, value in live.described().items()
     }
     if live.failure is not None:
         span.error = policy.mask_error(live.failure.info())
         if live.failure.locals is not None:
-            span.error.locals = _shown(span, "error.locals", live.failure.locals, policy)
+            span.error.locals = _shown(span, "error.locals", live.failure.locals, policy, allowance)
     return span
 
 
-def _shown(span: Span, field: str, value: Any, policy: Policy, texts: dict[str, str] | None = None) -> JSON:
-    result = render(value, policy, field)
+def _shown(
+    span: Span, field: str, value: Any, policy: Policy, allowance: Allowance, texts: Texts | None = None
+) -> JSON:
+    result = allowance.fitting(render(value, policy, field), field)
     span.redacted += result.redacted
     span.truncated += result.truncated
     if texts is not None:
@@ -77,28 +100,39 @@ def _generation(generation: Generation, policy: Policy) -> Generation:
     )
 
 
-def _attribute(span: Span, name: str, value: Any, policy: Policy) -> JSON:
+def _attribute(span: Span, name: str, value: Any, policy: Policy, allowance: Allowance) -> JSON:
     kind = type(value)
     if kind is str:
         return policy.mask_text(value, f"attributes.{name}")
     if value is None or kind is int or kind is bool:
         return value
-    return _shown(span, f"attributes.{name}", value, policy)
+    return _shown(span, f"attributes.{name}", value, policy, allowance)
 
 
-def header(trace: LiveTrace, policy: Policy) -> Trace:
+def keep_room(trace: LiveTrace, policy: Policy, allowance: Allowance) -> None:
+    """Set aside what the input of a run takes, in its span and in the header, which are written last."""
+    root = trace.root
+    if root is not None and root.input is not None:
+        size = utf8_size(render(root.input, policy, "input").text)
+        allowance.keep(HEADER, size)
+        allowance.keep(root.seq, size)
+
+
+def header(trace: LiveTrace, policy: Policy, allowance: Allowance) -> Trace:
     """The model's trace for `trace`, without its spans. Also for a running trace."""
-    state = policy.state
-    shown = _header(trace, policy)
-    return shown if policy.state is state else _header(trace, policy)
+
+    def make() -> Trace:
+        return _once_more_if_learned(policy, allowance, lambda: _header(trace, policy, allowance))
+
+    return allowance.spent(HEADER, make, again=True)
 
 
-def _header(trace: LiveTrace, policy: Policy) -> Trace:
+def _header(trace: LiveTrace, policy: Policy, allowance: Allowance) -> Trace:
     root = trace.root
     config = trace.config
 
     def value(field: str, value: Any) -> JSON:
-        return None if value is None else render(value, policy, field).value
+        return None if value is None else allowance.fitting(render(value, policy, field), field).value
 
     def text(field: str, text: str | None) -> str | None:
         return None if text is None else policy.mask_text(text, field)

@@ -9,7 +9,8 @@ from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
 from ..tally import Tally
 from ..values.redaction import Policy
-from .finished import finished, header
+from .allowance import Allowance
+from .finished import finished, header, keep_room
 from .keeper import Keeper
 from .queue import drop_values
 
@@ -42,21 +43,30 @@ class Followed:
         """Whether the trace's own row has to be written with the next batch."""
         self._tally = Tally()
         self._policy = Policy.of(live.config)
+        self._allowance = Allowance(live.config.max_trace_bytes)
+        self._has_room_for_input = False
         self._place: object = None
         self._row: TraceRow | None = None
         self._form: object = None
         self._written_open: dict[int, object] = {}
 
-    def span(self, live: LiveSpan) -> Span | None:
-        """The model's span, without values where they cannot be shown safely; None where nothing can."""
+    def span(self, live: LiveSpan, texts: dict[str, str]) -> Span | None:
+        """The model's span, without values where they cannot be shown safely; None where nothing can.
+
+        `texts` gets the JSON text of its values, by field.
+        """
         try:
-            return finished(live, self._policy)
+            if not self._has_room_for_input:
+                self._has_room_for_input = True
+                keep_room(self.live, self._policy, self._allowance)
+            return finished(live, self._policy, self._allowance, texts)
         except Exception as failure:
             tell_failure("masking", failure)
         try:
             drop_values(live)
             live.attributes = {"values_dropped": True}
-            return finished(live, self._policy)
+            texts.clear()
+            return finished(live, self._policy, self._allowance, texts)
         except Exception as failure:
             tell_failure("the worker", failure)
             self.lost(1)
@@ -65,7 +75,7 @@ class Followed:
     def header(self) -> Trace:
         """The model's trace as it is now, without spans."""
         try:
-            return header(self.live, self._policy)
+            return header(self.live, self._policy, self._allowance)
         except Exception as failure:
             tell_failure("the header of a trace", failure)
         live = self.live
@@ -88,15 +98,15 @@ class Followed:
         self.touched = True
         self._written_open.clear()  # may have been among them
 
-    def add_ended(self, span: Span, live: LiveSpan) -> None:
-        """Put a span that ended into the next batch."""
+    def add_ended(self, span: Span, texts: dict[str, str]) -> None:
+        """Put a span that ended into the next batch, with the texts of its values."""
         from ..store.rows import span_row
 
         if self.keeper is not None:
-            self.keeper.batch.add(span_row(span))
+            self.keeper.batch.add(span_row(span, texts))
             self._tally.add(span)
             self.touched = True
-            self._written_open.pop(live.seq, None)
+            self._written_open.pop(span.seq, None)
 
     def add_header(self, trace: Trace | None = None) -> None:
         """Put the trace's own row into the next batch: the final `trace`, or how it is now.
@@ -135,10 +145,11 @@ class Followed:
                 continue
             state = (live.input is None, len(live.attributes or ()))
             if self._written_open.get(seq) != state:
-                span = self.span(live)
+                texts: dict[str, str] = {}
+                span = self.span(live, texts)
                 if span is not None:
                     self._written_open[seq] = state
-                    self.keeper.batch.add(span_row(span))
+                    self.keeper.batch.add(span_row(span, texts))
                     self.touched = True
 
     def _address(self, keeper: Keeper) -> None:

@@ -210,10 +210,11 @@ class Worker:
         followed = self._traces.get(live.trace.id)
         if followed is None or not (followed.keeper or followed.sinks):
             return
-        span = followed.span(live)
+        texts: dict[str, str] = {}
+        span = followed.span(live, texts)
         if span is None:
             return
-        followed.add_ended(span, live)
+        followed.add_ended(span, texts)
         self._note_all(followed, "span_ended", span)
         self._save_within(SAVE_SECONDS)
         keeper = followed.keeper

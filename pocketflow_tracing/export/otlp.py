@@ -9,14 +9,14 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..model import JSON, Span, Trace
+from ..model import JSON, Trace
 from ..sinks.network import version
 from ..sinks.otlp.encoding import Attributes
 from ..sinks.otlp.settings import SCOPE
 from ..sinks.otlp.spans import PlainSpans
 from ..store.ordering import Timing, exports
 from ..store.outbox import ExportRow
-from ..store.rows import body_of, span_row
+from ..store.rows import span_row
 
 _IDS = ("traceId", "spanId", "parentSpanId")
 
@@ -28,9 +28,9 @@ def otlp_form(trace: Trace) -> dict[str, JSON]:
     Attributes(resourced.resource.attributes).text("service.name", trace.project or "pocketflow")
     scoped = resourced.scope_spans.add()
     scoped.scope.name, scoped.scope.version = SCOPE, version()
-    by_id = {span.span_id: span for span in trace.spans}
-    encode = PlainSpans(trace, lambda id: _looked_up(by_id.get(id))).span
-    scoped.spans.extend(encode(row) for row in _rows(trace))
+    fill = PlainSpans(trace).fill
+    for row in _rows(trace):
+        fill(row, scoped.spans.add())
     form: dict[str, JSON] = MessageToDict(request, use_integers_for_enums=True)
     _write_ids(form)
     return form
@@ -51,10 +51,6 @@ def _rows(trace: Trace) -> Iterator[ExportRow]:
             row.input, row.output, row.changes, row.body,
             export.start_ns, export.end_ns, export.step, export.flow_path,
         )  # fmt: skip
-
-
-def _looked_up(span: Span | None) -> tuple[str, dict[str, JSON]] | None:
-    return None if span is None else (span.name, body_of(span))
 
 
 def _write_ids(form: Any) -> None:

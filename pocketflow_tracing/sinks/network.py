@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from ..store.addresses import Destination
 
 if TYPE_CHECKING:
-    import httpx
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
     from ..config import TracingConfig
     from ..model import JSON, Trace
     from ..store.outbox import ExportRow
+    from .otlp.client import Client
 
     Lookup = Callable[[str], tuple[str, dict[str, JSON]] | None]
     """Finds another span of the same trace by its id: its name, and the other fields that are not empty."""
+    Encode = Callable[[ExportRow, WireSpan], None]
+    """Fills in an empty span of OTLP."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class NetworkSink(ABC):
     """The instrumentation scope that its spans come from."""
 
     @abstractmethod
-    def encoder(self, trace: Trace, lookup: Lookup) -> Callable[[ExportRow], WireSpan]:
+    def encoder(self, trace: Trace, lookup: Lookup) -> Encode:
         """What turns the spans of `trace` into those of OTLP."""
 
-    def trace_url(self, client: httpx.Client, trace_id: str) -> str | None:
+    def trace_url(self, client: Client, trace_id: str) -> str | None:
         """Where a trace that arrived can be looked at, if it can be found out. May ask the server."""
         return None
 

@@ -66,9 +66,14 @@ class Figures:
         return sum(self.by_status.values())
 
     @property
+    def running(self) -> int:
+        """Those that go on."""
+        return self.by_status.get(Status.UNSET, 0)
+
+    @property
     def success_rate(self) -> float | None:
         """The share that went well of those that are over, from 0 to 1; None where none is over."""
-        over = self.runs - self.by_status.get(Status.UNSET, 0)
+        over = self.runs - self.running
         return self.by_status.get(Status.OK, 0) / over if over else None
 
     def percentile_ns(self, percent: float) -> int | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from . import pruning
 from .addresses import Destination, number_of
 from .database import MEMORY
-from .ordering import Timing, exports
+from .plans import page_at, plan
 from .rows import trace_of
 from .writer import Writer
 from .writing import sign_of_life
@@ -26,12 +25,6 @@ else:
 
 LEASE_SECONDS = 30.0
 CLAIM_TRACES = 100
-PLAN_SPANS = 500
-"""How many spans are ordered in one transaction: others write in between."""
-
-AT_ONCE_SPANS = 50_000
-"""A longer trace is ordered piece by piece."""
-
 _ENDED = """
 SELECT o.trace, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
 WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NOT NULL {chosen}
@@ -47,19 +40,9 @@ SELECT number, host, boot, pid, started, renewed_ns FROM writers
 WHERE number IN (SELECT leased_by FROM outbox WHERE lease_ns > ?)
 """
 _THIS = "WHERE destination = ? AND trace = ?"
-_LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0)) FROM spans WHERE trace = ?"
-_TIMINGS_OF = """
-SELECT span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE trace = ?
-ORDER BY start_ns, seq, rowid
-"""
-_TIMINGS = """
-SELECT rowid, span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid IN ({})
-"""
 _PAGE = """
-SELECT s.span_id, s.parent_id, s.kind, s.name, s.status, s.start_ns, s.end_ns, s.input, s.output,
-       s.changes, s.body, e.start_ns, e.end_ns, e.step, e.flow_path
-FROM exports e JOIN spans s ON s.trace = e.trace AND s.span_id = e.span_id
-WHERE e.trace = ? AND e.position >= ? ORDER BY e.position LIMIT ?
+SELECT span_id, parent_id, kind, name, status, start_ns, end_ns, input, output, changes, body
+FROM spans WHERE trace = ? AND span_id IN ({})
 """
 _LEFT = """
 SELECT coalesce(sum(max(1, t.span_count - o.sent)), 0)
@@ -128,7 +111,7 @@ class Outbox:
                     f"UPDATE outbox SET leased_by = ?, lease_ns = ? {_THIS}",
                     [(me, end_ns, number, trace) for trace, _, _ in found],
                 )
-        counts = self._order([trace for trace, spans, _ in found if spans is None])
+        counts = plan(self.store, [trace for trace, spans, _ in found if spans is None])
         return [Claim(trace, counts[trace] if spans is None else spans, sent) for trace, spans, sent in found]
 
     def _find(
@@ -158,71 +141,6 @@ class Outbox:
                 [(_lease_end(), number, claim.trace) for claim in claims],
             )
 
-    # Ordering.
-
-    def _order(self, traces: Sequence[int]) -> dict[int, int]:
-        """Work out how the spans of these traces are exported, unless that is known; how many they are."""
-        counts: dict[int, int] = {}
-        made: list[tuple[Any, ...]] = []
-        for trace in traces:
-            counts[trace], known, last_ns = self._counts(trace)
-            if known == counts[trace]:
-                continue
-            is_long = counts[trace] > AT_ONCE_SPANS
-            timings = self._paged_timings(trace, last_ns) if is_long else self._timings(trace, last_ns)
-            for export in exports(timings):
-                made.append((trace, *export))
-                if len(made) >= PLAN_SPANS:
-                    self._keep(made, {})
-                    made = []
-        self._keep(made, counts)
-        return counts
-
-    def _counts(self, trace: int) -> tuple[int, int, int]:
-        """How many spans a trace has, how many are ordered already, and its last moment."""
-        with self.store.reading() as connection:
-            if connection is None:
-                return 0, 0, 0
-            spans, known = (
-                connection.execute(f"SELECT count(*) FROM {table} WHERE trace = ?", (trace,)).fetchone()[0]
-                for table in ("spans", "exports")
-            )
-            return spans, known, connection.execute(_LAST_NS, (trace,)).fetchone()[0] or 0
-
-    def _timings(self, trace: int, last_ns: int) -> Iterator[Timing]:
-        """The spans of a trace in start order."""
-        with self.store.reading() as connection:
-            rows = [] if connection is None else connection.execute(_TIMINGS_OF, (last_ns, trace)).fetchall()
-        return map(Timing._make, rows)
-
-    def _paged_timings(self, trace: int, last_ns: int) -> Iterator[Timing]:
-        """The same for a trace that is too long to be held in memory."""
-        with self.store.reading() as connection:
-            if connection is None:
-                return
-            found = connection.execute(
-                "SELECT rowid FROM spans WHERE trace = ? ORDER BY start_ns, seq, rowid", (trace,)
-            )
-            rowids = array("q", (row[0] for row in found))
-        for first in range(0, len(rowids), PLAN_SPANS):
-            wanted = rowids[first : first + PLAN_SPANS]
-            with self.store.reading() as connection:
-                if connection is None:
-                    return
-                query = _TIMINGS.format(",".join(map(str, wanted)))
-                page = {row[0]: row[1:] for row in connection.execute(query, (last_ns,))}
-            yield from (Timing._make(page[rowid]) for rowid in wanted if rowid in page)
-
-    def _keep(self, made: Sequence[tuple[Any, ...]], counts: dict[int, int]) -> None:
-        if not (made or counts):
-            return
-        with self.store.transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO exports VALUES (?, ?, ?, ?, ?, ?, ?)", made)
-            connection.executemany(
-                "UPDATE outbox SET spans = ? WHERE trace = ?",
-                [(count, trace) for trace, count in counts.items()],
-            )
-
     # Reading what is to be sent.
 
     def headers(self, claims: Iterable[Claim]) -> dict[int, Trace]:
@@ -239,12 +157,16 @@ class Outbox:
                         found[claim.trace] = trace_of(columns, columns["end_ns"] is None)
         return found
 
-    def page(self, trace: int, position: int, limit: int) -> list[ExportRow]:
-        """Spans of a trace in export order, from `position` on."""
+    def page(self, trace: int, position: int) -> list[ExportRow]:
+        """Spans of a trace in export order, some from `position` on; none where there are no more."""
         with self.store.reading() as connection:
             if connection is None:
                 return []
-            return [ExportRow._make(row) for row in connection.execute(_PAGE, (trace, position, limit))]
+            planned = page_at(connection, trace, position)
+            query = _PAGE.format(",".join("?" * len(planned)))
+            found = connection.execute(query, (trace, *(one[0] for one in planned)))
+            rows = {row[0]: row for row in found}
+        return [ExportRow._make(rows[one[0]] + one[1:]) for one in planned if one[0] in rows]
 
     def span_named(self, trace: int, span_id: str) -> tuple[str, str] | None:
         """Name and body of one span, None where it was not kept."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .. import jsontext
 from ..model import JSON, SCHEMA, Span, Status, Trace
 from ..tally import Tally
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from .record import Record
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_NO_TEXTS: Mapping[str, str] = {}
 _encode_ascii = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -106,8 +108,11 @@ def trace_row(trace: Trace) -> TraceRow:
     return row.counted(Tally.of(trace)) if trace.spans else row
 
 
-def span_row(span: Span) -> SpanRow:
-    """The row of a span. Each value is encoded for itself, so that no single call takes long."""
+def span_row(span: Span, texts: Mapping[str, str] = _NO_TEXTS) -> SpanRow:
+    """The row of a span; `texts` holds values as JSON text, by field, as far as it is known.
+
+    Each value is encoded for itself, so that no single call takes long.
+    """
     return SpanRow(
         span.trace_id,
         span.span_id,
@@ -118,9 +123,9 @@ def span_row(span: Span) -> SpanRow:
         span.status.value,
         span.start_ns,
         span.end_ns,
-        None if span.input is None else to_json(span.input),
-        None if span.output is None else to_json(span.output),
-        None if span.changes is None else to_json(span.changes),
+        None if span.input is None else _text(span.input, texts.get("input")),
+        None if span.output is None else _text(span.output, texts.get("output")),
+        None if span.changes is None else _text(span.changes, texts.get("changes")),
         to_json(body) if (body := body_of(span)) else "{}",
     )
 
@@ -176,19 +181,15 @@ def span_of(columns: dict[str, Any], trace: Trace) -> Span:
     return span
 
 
-def is_unrecovered(span_id: str, body: str) -> bool:
-    """Whether a failed span raised its error itself, and neither a retry nor a fallback made up for it."""
-    form = json.loads(body)
-    raised_in = (form.get("error") or {}).get("raised_in")
-    attributes = form.get("attributes", {})
-    return raised_in in (None, span_id) and not (attributes.get("recovered") or attributes.get("passed_on"))
-
-
 def to_json(value: JSON) -> str:
     """`value` as JSON text that SQLite takes."""
-    text = _encode(value)
+    text = jsontext.to_json(value)
     # UTF-8 has no lone surrogates; escaped they survive.
     return text if _utf8(text) == text else _encode_ascii(value)
+
+
+def _text(value: JSON, text: str | None) -> str:
+    return text if text is not None and _utf8(text) == text else to_json(value)
 
 
 def _value(text: str | None) -> JSON:

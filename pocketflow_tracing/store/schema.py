@@ -151,7 +151,23 @@ CREATE INDEX traces_open ON traces (start_ns) WHERE end_ns IS NULL;
 CREATE INDEX traces_uncounted ON traces (number) WHERE nodes IS NULL;
 """
 
-MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3]
+VERSION_4 = """
+-- How the spans of a trace are exported, worked out once: a span that is sent again is the same. What
+-- the table held before comes out of the same spans again.
+DROP TABLE exports;
+UPDATE outbox SET spans = NULL;
+CREATE TABLE exports (
+    trace       INTEGER NOT NULL REFERENCES traces (number),
+    first       INTEGER NOT NULL,   -- position of the first of these spans, in start order, from 0
+    count       INTEGER NOT NULL,   -- how many there are
+    spans       TEXT NOT NULL,      -- JSON: [[span_id, start_ns, end_ns, step, flow_path], …], times shifted
+                                    -- so that siblings stay in order where only ms count; the step is
+                                    -- that of a node in the run, from 1
+    PRIMARY KEY (trace, first)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = [VERSION_1, VERSION_2, VERSION_3, VERSION_4]
 """The steps from an empty file to this version; step n leads to version n. Never change one: add."""
 
 

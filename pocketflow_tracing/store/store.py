@@ -28,9 +28,6 @@ _TRACE_COLUMNS = """
 SELECT t.*, v.input, v.output, w.host, w.boot, w.pid, w.started, w.renewed_ns
 FROM traces t JOIN writers w ON w.number = t.writer LEFT JOIN trace_values v ON v.trace = t.number
 """
-_SPANS_OF = "FROM spans WHERE trace = (SELECT number FROM traces WHERE id = ?)"
-_COUNT_NODES = f"SELECT count(*) {_SPANS_OF} AND kind = 'node'"
-_FAILED_SPANS = f"SELECT span_id, body {_SPANS_OF} AND status = 'error'"
 _NEWEST_FIRST = "ORDER BY t.start_ns DESC, t.number DESC"
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -140,18 +137,6 @@ class Store:
             if connection is None or newest is None:
                 return None
             return self._whole(connection, "WHERE t.number = ?", newest[0])
-
-    def counts(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """How many nodes each of these traces ran, and how many errors were raised and not recovered."""
-        counts = {}
-        with self.reading() as connection:
-            if connection is None:
-                return {}
-            for id in ids:
-                nodes = connection.execute(_COUNT_NODES, (id,)).fetchone()[0]
-                failed = connection.execute(_FAILED_SPANS, (id,))
-                counts[id] = (nodes, sum(rows.is_unrecovered(span_id, body) for span_id, body in failed))
-        return counts
 
     def _whole(self, connection: sqlite3.Connection, which: str, number: int) -> Trace:
         trace = _header(next(_dicts(connection.execute(f"{_TRACE_COLUMNS} {which}", (number,)))))

@@ -17,6 +17,7 @@ from .writing import Writer, learn
 _BIG = 512
 """Entries of a store that were charged more bytes than these are written once while they stay the same."""
 _NO_PATHS: list[str] = []
+_AS_IT_IS = Policy(redact=False)
 
 
 class Rendered:
@@ -148,6 +149,12 @@ def _joined(pieces: list[Rendered]) -> Rendered:
         [path for piece in pieces for path in piece.redacted],
         [path for piece in pieces for path in piece.truncated],
     )
+
+
+def head_of(found: Rendered, most: int, path: str) -> Rendered:
+    """What is shown of a value, which is masked already, in at most so many bytes of JSON."""
+    head = _shrunk({"": found.value}, most, _AS_IT_IS, path, alone=True)
+    return Rendered(head.value, head.text, found.redacted, [*found.truncated, path])
 
 
 def _written(node: Node, policy: Policy, path: str, secret: int) -> Rendered:

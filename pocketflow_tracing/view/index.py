@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..model import Span, SpanKind, Status, Trace
 
@@ -67,6 +67,16 @@ class Index:
         """How many items a batch node worked on; 0 for any other node."""
         execs = (child for child in self.children(node) if child.kind is SpanKind.EXEC)
         return len({number(child, "item") for child in execs} - {None})
+
+    def with_those_above(self, spans: Iterable[Span]) -> set[str]:
+        """The ids of these spans and of all spans above them."""
+        ids: set[str] = set()
+        for span in spans:
+            above: Span | None = span
+            while above is not None and above.span_id not in ids:
+                ids.add(above.span_id)
+                above = self.parent(above)
+        return ids
 
     def within(self, tops: list[Span]) -> Iterator[Span]:
         """These spans and all beneath them, parents first."""

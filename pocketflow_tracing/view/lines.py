@@ -37,7 +37,8 @@ class Line:
 
     def width(self) -> int:
         """How many columns the line takes, its duration apart."""
-        return width(self.lead) + sum(width(segment.text) for segment in self.segments)
+        # Guides are narrow, and long where flows are nested deeply.
+        return len(self.lead) + sum(width(segment.text) for segment in self.segments)
 
 
 class Block(ABC):
@@ -58,11 +59,15 @@ class Block(ABC):
 
 @dataclass(slots=True)
 class Entry:
-    """What a span, or a note between spans, puts into the tree: its line and those that explain it."""
+    """What a span, or a note between spans, puts into the tree: its line and those that explain it.
+
+    `steps` is how many spans it stands for.
+    """
 
     head: list[Segment]
     duration: str = ""
     details: list[list[Segment]] = field(default_factory=list)
+    steps: int = 0
 
 
 MARKS = {

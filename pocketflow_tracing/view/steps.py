@@ -39,7 +39,7 @@ class Describer:
         """The line of `span`, and beneath it its error and what it changed."""
         head = [self._mark(span), Segment(" "), *self._title(span), *self._facts(span)]
         details = [*self._error(span), *self._changes(span)]
-        return Entry(head, duration(span.duration_ns), details)
+        return Entry(head, duration(span.duration_ns), details, steps=1)
 
     def warnings(self, span: Span) -> list[Entry]:
         """PocketFlow's warnings during `span`, with what to do about a missing wire."""

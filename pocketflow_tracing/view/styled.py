@@ -23,9 +23,10 @@ _MIN_ROOM = 20
 
 
 def styled(lines: Iterable[Line], console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-    """The segments of `lines` for `console`, none wider than it."""
+    """The segments of `lines` for `console`, none wider than it unless its guides are already."""
     for line in lines:
-        if line.width() <= options.max_width:
+        too_deep = len(line.lead) + _MIN_ROOM > options.max_width
+        if too_deep or line.width() <= options.max_width:
             # Most lines fit; going through Text would take ten times as long.
             yield Segment(line.lead, _PARSED["dim"])
             yield from (Segment(part.text, _PARSED[part.style]) for part in line.segments)

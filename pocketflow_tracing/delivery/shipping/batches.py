@@ -7,30 +7,72 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import tell_failure
+from ...jsontext import utf8_size
 from ...model import JSON
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     from ...model import Trace
-    from ...sinks.network import Lookup, NetworkSink
+    from ...sinks.network import Encode, Lookup, NetworkSink
+    from ...sinks.otlp.encoding import Envelope, Piece
     from ...store.outbox import Claim, ExportRow, Outbox
 
 BATCH_BYTES = 1024 * 1024
 BATCH_SPANS = 2_000
-PAGE_SPANS = 64
-"""How many spans are read at once: each may hold some values of 64 KB."""
+SPAN_BYTES = 400
+"""What a span takes beside its values, about."""
 
 
 class Batch:
     """Spans that are sent together, and how far each trace is sent once they are confirmed."""
 
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
+    def __init__(self, envelope: Envelope) -> None:
+        self.spans = 0
         self.bytes = 0
         self.unencodable = 0
         self.traces: dict[int, Trace] = {}
+        self._envelope = envelope
         self._claims: dict[int, Claim] = {}
+        self._pieces: list[Piece] = []
+        self._open: ExportTraceServiceRequest | None = None
+        self._open_bytes = 0
+
+    def add(self, encode: Encode, row: ExportRow) -> None:
+        """Add a span; one that cannot be encoded costs only itself."""
+        from ...sinks.otlp.encoding import PIECE_BYTES, spans_in
+
+        size = SPAN_BYTES + sum(
+            utf8_size(text) for text in (row.input, row.output, row.body) if text is not None
+        )
+        if self._open_bytes and self._open_bytes + size > PIECE_BYTES:
+            self._close_piece()
+        if self._open is None:
+            self._open = self._envelope.open()
+        spans = spans_in(self._open)
+        try:
+            encode(row, spans.add())
+        except Exception as failure:
+            del spans[-1]
+            tell_failure("encoding a span", failure)
+            self.unencodable += 1
+            return
+        self.spans += 1
+        self.bytes += size
+        self._open_bytes += size
+
+    def _close_piece(self) -> None:
+        from ...sinks.otlp.encoding import piece_of
+
+        if self._open is not None and self._open_bytes:
+            self._pieces.append(piece_of(self._open))
+        self._open, self._open_bytes = None, 0
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """Its spans as they are sent."""
+        self._close_piece()
+        return self._pieces
 
     def reached(self, claim: Claim, position: int) -> None:
         """Note that with this batch, the spans of `claim` up to `position` are sent."""
@@ -46,47 +88,44 @@ def batches(
     outbox: Outbox,
     claims: Sequence[Claim],
     sink: NetworkSink,
+    envelope: Envelope,
     pace: Callable[[], None],
     most_spans: Callable[[], int],
 ) -> Iterator[Batch]:
     """Everything that `claims` hold, encoded, about `BATCH_BYTES` at a time."""
-    batch = Batch()
+    batch = Batch(envelope)
     headers = outbox.headers(claims)
     for claim in claims:
         trace = headers.get(claim.trace)
         if trace is None:
             continue  # somebody deleted it
         encode = sink.encoder(trace, _lookup(outbox, claim.trace))
-        position = claim.sent
         batch.traces[claim.trace] = trace
-        for row in _rows(outbox, claim):
-            _add(batch, encode, row)
-            position += 1
+        is_settled = False
+        for position, row in _rows(outbox, claim):
+            batch.add(encode, row)
             pace()
-            if batch.bytes >= BATCH_BYTES or len(batch.spans) >= most_spans():
-                batch.reached(claim, position)
+            if batch.bytes >= BATCH_BYTES or batch.spans >= most_spans():
+                batch.reached(claim, position + 1)
+                is_settled = position + 1 == claim.spans
                 yield batch
-                batch = Batch()
+                batch = Batch(envelope)
                 batch.traces[claim.trace] = trace
-        batch.reached(claim, claim.spans)
+        if not is_settled:
+            batch.reached(claim, claim.spans)
     if batch.claims:
         yield batch
 
 
-def _rows(outbox: Outbox, claim: Claim) -> Iterator[ExportRow]:
-    for first in range(claim.sent, claim.spans, PAGE_SPANS):
-        yield from outbox.page(claim.trace, first, min(PAGE_SPANS, claim.spans - first))
-
-
-def _add(batch: Batch, encode: Callable[[ExportRow], Span], row: ExportRow) -> None:
-    try:
-        span = encode(row)
-    except Exception as failure:
-        tell_failure("encoding a span", failure)
-        batch.unencodable += 1
-        return
-    batch.spans.append(span)
-    batch.bytes += span.ByteSize()
+def _rows(outbox: Outbox, claim: Claim) -> Iterator[tuple[int, ExportRow]]:
+    """The spans that are still to be sent, with their positions in the trace."""
+    position = claim.sent
+    while position < claim.spans:
+        page = outbox.page(claim.trace, position)
+        if not page:
+            return  # somebody deleted it
+        yield from enumerate(page, position)
+        position += len(page)
 
 
 def _lookup(outbox: Outbox, trace: int) -> Lookup:

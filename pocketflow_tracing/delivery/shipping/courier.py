@@ -12,10 +12,8 @@ from .batches import BATCH_SPANS, Batch, batches
 from .pace import Pace
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
     from ...sinks.network import NetworkSink
-    from ...sinks.otlp.encoding import Request
+    from ...sinks.otlp.encoding import Envelope, Piece
     from ...sinks.otlp.sending import Answer, Sender
     from ...store.outbox import Claim, Outbox
 
@@ -55,7 +53,7 @@ class Courier:
         self.urls: dict[str, str] = {}
         """Where the traces that were sent last can be looked at, by id."""
         self._sender: Sender | None = None
-        self._request: Request | None = None
+        self._envelope: Envelope | None = None
         self._most_spans = BATCH_SPANS
         self._pace = Pace()
         self._renewed_at = 0.0
@@ -88,7 +86,8 @@ class Courier:
         tried: list[Claim] = []
         self._renewed_at = time.monotonic()
         try:
-            for batch in batches(outbox, claims, self.sink, self._pace, lambda: self._most_spans):
+            envelope = self._around()
+            for batch in batches(outbox, claims, self.sink, envelope, self._pace, lambda: self._most_spans):
                 tried = batch.claims
                 failure = self._send(outbox, batch, list(left.values()))
                 if failure is not None:
@@ -112,13 +111,13 @@ class Courier:
         from ...sinks.otlp.sending import Verdict
         from ...sinks.otlp.splitting import deliver
 
-        def send(spans: Sequence[Span]) -> Answer:
+        def send(pieces: Sequence[Piece]) -> Answer:
             if time.monotonic() > self._renewed_at + RENEW_SECONDS:
                 outbox.renew(held)
                 self._renewed_at = time.monotonic()
-            return self._post(spans)
+            return self._post(pieces)
 
-        outcome = deliver(batch.spans, send)
+        outcome = deliver(batch.pieces, send)
         if outcome.largest is not None:
             self._most_spans = max(1, outcome.largest)
         if outcome.answer.verdict is not Verdict.ACCEPTED:
@@ -129,15 +128,20 @@ class Courier:
         self._succeeded(batch, outcome.accepted, rejected)
         return None
 
-    def _post(self, spans: Sequence[Span]) -> Answer:
-        from ...sinks.otlp.encoding import Request
+    def _around(self) -> Envelope:
+        from ...sinks.otlp.encoding import Envelope
+
+        if self._envelope is None:
+            self._envelope = Envelope(self.sink.scope, self.sink.resource())
+        return self._envelope
+
+    def _post(self, pieces: Sequence[Piece]) -> Answer:
+        from ...sinks.otlp.encoding import body_of
         from ...sinks.otlp.sending import Sender
 
         if self._sender is None:
             self._sender = Sender(self.sink.endpoint)
-        if self._request is None:
-            self._request = Request(self.sink.scope, self.sink.resource())
-        body = self._request.body(spans, compresses=self.sink.endpoint.compresses, pace=self._pace)
+        body = body_of(pieces, compresses=self.sink.endpoint.compresses, pace=self._pace)
         self.attempts += 1
         self.is_sending = True
         try:
@@ -161,7 +165,7 @@ class Courier:
         if rejected:
             tell_once(
                 f"rejected:{self.sink.destination}",
-                f"[TRACING] {self.sink.name} did not take {rejected} of {len(batch.spans)} spans; "
+                f"[TRACING] {self.sink.name} did not take {rejected} of {batch.spans} spans; "
                 "the others arrived",
             )
         for claim in batch.claims:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...errors import tell_once
@@ -12,12 +12,9 @@ from ...store.addresses import Destination
 from ..network import Endpoint, NetworkSink, version
 
 if TYPE_CHECKING:
-    import httpx
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
-
     from ...config import TracingConfig
-    from ...store.outbox import ExportRow
-    from ..network import Lookup
+    from ..network import Encode, Lookup
+    from ..otlp.client import Client
 
 TRACES_PATH = "/api/public/otel/v1/traces"
 # Spans of a scope with another beginning get their attributes copied into metadata.
@@ -29,13 +26,13 @@ _projects: dict[Destination, str | None] = {}
 class LangfuseSink(NetworkSink):
     """A project on a Langfuse server."""
 
-    def encoder(self, trace: Trace, lookup: Lookup) -> Callable[[ExportRow], WireSpan]:
+    def encoder(self, trace: Trace, lookup: Lookup) -> Encode:
         """What turns the spans of `trace` into observations."""
         from .observations import Observations
 
-        return Observations(trace, lookup).span
+        return Observations(trace, lookup).fill
 
-    def trace_url(self, client: httpx.Client, trace_id: str) -> str | None:
+    def trace_url(self, client: Client, trace_id: str) -> str | None:
         """The page of a trace; the first time, the server is asked which project it is in."""
         if self.destination not in _projects:
             from .api import project_of

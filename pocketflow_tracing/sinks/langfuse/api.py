@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import httpx
+from ..otlp.client import FAILURES
 
 if TYPE_CHECKING:
     from ..network import Endpoint
+    from ..otlp.client import Client
 
 PROJECTS_PATH = "/api/public/projects"
 HEALTH_PATH = "/api/public/health"
 _AUTHENTICATION = "authorization"
 
 
-def project_of(client: httpx.Client, host: str, endpoint: Endpoint) -> str | None:
+def project_of(client: Client, host: str, endpoint: Endpoint) -> str | None:
     """The id of the project that the keys of `endpoint` belong to; None where it does not tell."""
-    headers = {name: value for name, value in endpoint.headers if name.lower() == _AUTHENTICATION}
     try:
-        answered = client.get(host + PROJECTS_PATH, headers=headers)
-        return first_project(answered.json()) if answered.status_code == 200 else None
-    except (httpx.HTTPError, OSError, json.JSONDecodeError, UnicodeDecodeError):
+        answered = client.request("GET", host + PROJECTS_PATH, authorization(endpoint))
+        return first_project(answered.json()) if answered.status == 200 else None
+    except FAILURES:
         return None
+
+
+def authorization(endpoint: Endpoint) -> dict[str, str]:
+    """The header that says whose project it is."""
+    return {name: value for name, value in endpoint.headers if name.lower() == _AUTHENTICATION}
 
 
 def first_project(answer: Any) -> str | None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import ssl
 import time
-import urllib.request
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
-
-import httpx
 
 from ..network import NetworkSink
+from ..otlp.client import FAILURES, Answered, proxy_for
 from ..otlp.sending import Sender, Verdict, cause_of
-from .api import HEALTH_PATH, PROJECTS_PATH, first_project
+from .api import HEALTH_PATH, PROJECTS_PATH, authorization, first_project
 
 OLDEST = (3, 22)
 """The first server that takes OTLP."""
@@ -44,10 +41,11 @@ def checks(sink: NetworkSink) -> Iterator[Check]:
 def _all(sink: NetworkSink, sender: Sender) -> Iterator[Check]:
     host = sink.destination.host
     proxy = proxy_for(host)
+    proxy = proxy and proxy.rpartition("@")[2].rpartition("://")[2]
     began = time.time()
     try:
-        health = sender.client.get(host + HEALTH_PATH)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+        health = sender.client.request("GET", host + HEALTH_PATH, {})
+    except FAILURES as failure:
         yield Check(False, f"{host} cannot be reached: {cause_of(failure)}", _advice(failure, proxy))
         return
     through = f" through the proxy {proxy}" if proxy else ""
@@ -55,7 +53,7 @@ def _all(sink: NetworkSink, sender: Sender) -> Iterator[Check]:
     if version is None:
         yield Check(
             False,
-            f"{host} answers{through}, but not as Langfuse does (HTTP {health.status_code})",
+            f"{host} answers{through}, but not as Langfuse does (HTTP {health.status})",
             "a proxy or login page may stand in between, or LANGFUSE_BASE_URL names something else",
         )
         return
@@ -80,27 +78,27 @@ def _all(sink: NetworkSink, sender: Sender) -> Iterator[Check]:
 
 
 def _keys(sink: NetworkSink, sender: Sender) -> Iterator[Check]:
-    authorization = {"Authorization": dict(sink.endpoint.headers)["Authorization"]}
+    url = sink.destination.host + PROJECTS_PATH
     try:
-        answered = sender.client.get(sink.destination.host + PROJECTS_PATH, headers=authorization)
-        found = answered.json() if answered.status_code == 200 else None
-    except (httpx.HTTPError, OSError, ValueError) as failure:
+        answered = sender.client.request("GET", url, authorization(sink.endpoint))
+        found = answered.json() if answered.status == 200 else None
+    except FAILURES as failure:
         yield Check(False, f"the project cannot be asked for: {cause_of(failure)}", "try again")
         return
     project = first_project(found)
-    if answered.status_code in (401, 403):
+    if answered.status in (401, 403):
         yield Check(
             False,
-            f"the keys are not accepted (HTTP {answered.status_code}): {sink.destination.account}",
+            f"the keys are not accepted (HTTP {answered.status}): {sink.destination.account}",
             "take both keys from the settings of one project, on this very server",
         )
     elif project is None:
-        yield Check(False, f"the server does not tell the project (HTTP {answered.status_code})", "try again")
+        yield Check(False, f"the server does not tell the project (HTTP {answered.status})", "try again")
     else:
         yield Check(True, f"the keys belong to project {project}")
 
 
-def _clock(answered: httpx.Response, began: float, ended: float) -> Check:
+def _clock(answered: Answered, began: float, ended: float) -> Check:
     try:
         there = parsedate_to_datetime(answered.headers["date"]).timestamp()
     except (KeyError, ValueError, TypeError):
@@ -115,16 +113,6 @@ def _clock(answered: httpx.Response, began: float, ended: float) -> Check:
     return Check(True, "this clock agrees with the server's")
 
 
-def proxy_for(host: str) -> str | None:
-    """The proxy that requests to `host` go through, without its password."""
-    parts = urlsplit(host)
-    proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    if not found or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return found.rpartition("@")[2]
-
-
 def _advice(failure: BaseException, proxy: str | None) -> str:
     if proxy:
         return f"requests go through the proxy {proxy} (HTTPS_PROXY); NO_PROXY takes hosts out"
@@ -136,7 +124,7 @@ def _advice(failure: BaseException, proxy: str | None) -> str:
     return "is LANGFUSE_BASE_URL right, and is the server up?"
 
 
-def _version(answered: httpx.Response) -> str | None:
+def _version(answered: Answered) -> str | None:
     try:
         version = answered.json()["version"]
     except (ValueError, KeyError, TypeError):

@@ -58,14 +58,14 @@ class Observations:
         if trace.tags:
             put.texts("langfuse.trace.tags", trace.tags)
 
-    def span(self, row: ExportRow) -> WireSpan:
-        """The observation of one span."""
+    def fill(self, row: ExportRow, span: WireSpan) -> None:
+        """Make `span`, which is empty, the observation of one span."""
         own = _own_metadata(row)
         alike = (row.kind, row.name, row.status, row.end_ns is None, row.flow_path, row.body, *own)
         shared = self._shared.get(alike)
         if shared is None:
             shared = self._remember(alike, self._shared_part(row, own))
-        span = WireSpan.FromString(shared)
+        span.MergeFromString(shared)
         span.span_id = bytes.fromhex(row.span_id)
         span.start_time_unix_nano = row.export_start_ns
         span.end_time_unix_nano = row.export_end_ns
@@ -82,7 +82,6 @@ class Observations:
             span.parent_span_id = bytes.fromhex(parent_id)
         if row.parent_id is None:
             self._put_trace(put)
-        return span
 
     def _shared_part(self, row: ExportRow, own: Iterable[str]) -> bytes:
         """What the span has in common with those that went through the same step in the same way."""

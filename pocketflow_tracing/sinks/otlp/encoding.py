@@ -1,7 +1,7 @@
 """Spans as OTLP has them, and requests made of them.
 
-No single call into C gets more than `PIECE_BYTES`, unless one span alone is bigger: such calls hold
-the interpreter, and an event loop next door has to keep its turn.
+No single call into C gets much more than `PIECE_BYTES`, unless one span alone is bigger: such calls
+hold the interpreter, and an event loop next door has to keep its turn.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from ...model import JSON
@@ -32,13 +31,11 @@ class Attributes:
     __slots__ = ("_add",)
 
     def __init__(self, attributes: Any) -> None:
-        self._add: Callable[[], KeyValue] = attributes.add
+        self._add: Callable[..., KeyValue] = attributes.add
 
     def text(self, key: str, value: str) -> None:
         """Add a text."""
-        attribute = self._add()
-        attribute.key = key
-        attribute.value.string_value = value if value.isascii() else encodable(value)
+        self._add(key=key).value.string_value = value if value.isascii() else encodable(value)
 
     def put(self, key: str, value: JSON) -> None:
         """Add a value of any kind as its own type, what is nested as JSON; None adds nothing."""
@@ -61,9 +58,7 @@ class Attributes:
             array.values.add().string_value = encodable(value)
 
     def _new(self, key: str) -> Any:
-        attribute = self._add()
-        attribute.key = encodable(key)
-        return attribute.value
+        return self._add(key=encodable(key)).value
 
 
 def encodable(text: str) -> str:
@@ -81,48 +76,60 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… +{len(text) - limit:,} more"
 
 
-class Request:
-    """Makes the body of a request of spans that share a resource and a scope."""
+class Piece(NamedTuple):
+    """A request in itself. Several, one after the other, are one request too: so protobuf defines it."""
+
+    body: bytes
+    spans: int
+
+
+class Envelope:
+    """What stands around the spans of every request: whose they are, and the scope they come from."""
 
     def __init__(self, scope: str, resource: Mapping[str, str]) -> None:
-        self._scope = InstrumentationScope(name=scope, version=version())
-        self._resource = Resource()
-        attributes = Attributes(self._resource.attributes)
+        request = ExportTraceServiceRequest()
+        resourced = request.resource_spans.add()
+        attributes = Attributes(resourced.resource.attributes)
         for name, value in resource.items():
             attributes.text(name, value)
-
-    def body(
-        self, spans: Iterable[Span], *, compresses: bool, pace: Callable[[], None] | None = None
-    ) -> bytes:
-        """The request's body, as gzip if it `compresses`; `pace` is called between pieces of work."""
-        pieces = self._pieces(spans, pace or (lambda: None))
-        return b"".join(gzipped(pieces) if compresses else pieces)
-
-    def _pieces(self, spans: Iterable[Span], pace: Callable[[], None]) -> Iterator[bytes]:
-        """Requests of their own, which one after the other are one request: so protobuf defines it."""
-        group: list[Span] = []
-        size = 0
-        for span in spans:
-            span_bytes = span.ByteSize()
-            if group and size + span_bytes > PIECE_BYTES:
-                yield self._serialized(group)
-                group, size = [], 0
-            group.append(span)
-            size += span_bytes
-            pace()
-        if group:
-            yield self._serialized(group)
-
-    def _serialized(self, spans: list[Span]) -> bytes:
-        request = ExportTraceServiceRequest()
-        # Filled where it stands: a message that is given as a part of another one is copied into it.
-        resourced = request.resource_spans.add()
-        resourced.resource.CopyFrom(self._resource)
         scoped = resourced.scope_spans.add()
-        scoped.scope.CopyFrom(self._scope)
-        scoped.spans.extend(spans)
-        body: bytes = request.SerializeToString()
-        return body
+        scoped.scope.name, scoped.scope.version = scope, version()
+        self._empty: bytes = request.SerializeToString()
+
+    def open(self) -> ExportTraceServiceRequest:
+        """A request without spans, for them to be made where they stand: copying one takes long."""
+        return ExportTraceServiceRequest.FromString(self._empty)
+
+
+def spans_in(request: ExportTraceServiceRequest) -> Any:
+    """The spans of a request that has one resource and one scope."""
+    return request.resource_spans[0].scope_spans[0].spans
+
+
+def piece_of(request: ExportTraceServiceRequest) -> Piece:
+    """What is sent for a request."""
+    return Piece(request.SerializeToString(), len(spans_in(request)))
+
+
+def halves(piece: Piece) -> tuple[Piece, Piece]:
+    """The first and the other half of the spans of a piece."""
+    middle = piece.spans // 2
+    first, second = (ExportTraceServiceRequest.FromString(piece.body) for _ in range(2))
+    del spans_in(first)[middle:]
+    del spans_in(second)[:middle]
+    return piece_of(first), piece_of(second)
+
+
+def body_of(pieces: Iterable[Piece], *, compresses: bool, pace: Callable[[], None] | None = None) -> bytes:
+    """The body of a request, as gzip if it `compresses`; `pace` is called between pieces of work."""
+    return b"".join(gzipped(_bodies(pieces, pace)) if compresses else _bodies(pieces, pace))
+
+
+def _bodies(pieces: Iterable[Piece], pace: Callable[[], None] | None) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece.body
+        if pace is not None:
+            pace()
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -134,15 +141,15 @@ def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def shortened(span: Span, limit: int) -> Span:
-    """A copy of `span` whose texts are cut to `limit` characters each."""
-    copy = Span()
-    copy.CopyFrom(span)
-    for event in copy.events:
-        _shorten(event.attributes, limit)
-    _shorten(copy.attributes, limit)
-    copy.status.message = clip(copy.status.message, limit)
-    return copy
+def shortened(piece: Piece, limit: int) -> Piece:
+    """A piece whose spans have their texts cut to `limit` characters each."""
+    request = ExportTraceServiceRequest.FromString(piece.body)
+    for span in spans_in(request):
+        for event in span.events:
+            _shorten(event.attributes, limit)
+        _shorten(span.attributes, limit)
+        span.status.message = clip(span.status.message, limit)
+    return piece_of(request)
 
 
 def _shorten(attributes: Any, limit: int) -> None:

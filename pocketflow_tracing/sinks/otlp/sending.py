@@ -5,22 +5,19 @@ Its libraries are imported with it, and it is imported when there is something t
 
 from __future__ import annotations
 
-import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import NamedTuple
 
-import httpx
+import urllib3
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from ..network import Endpoint
+from .client import FAILURES, Answered, Client
 
-CONNECT_SECONDS = 5.0
-MAX_ANSWER_BYTES = 64 * 1024
 MAX_WAIT_SECONDS = 600.0
 """A server that asks for more patience than this is asked again after it."""
 
@@ -49,10 +46,7 @@ class Answer(NamedTuple):
 
 
 class Sender:
-    """Sends requests to one endpoint over connections that are kept.
-
-    Proxies and certificates are found as httpx finds them: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, ….
-    """
+    """Sends requests to one endpoint over a connection that is kept."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -61,61 +55,33 @@ class Sender:
             "Content-Type": "application/x-protobuf",
             **({"Content-Encoding": "gzip"} if endpoint.compresses else {}),
         }
-        seconds = endpoint.timeout_seconds
-        self.client = httpx.Client(
-            verify=_verification(endpoint),
-            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
-            limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
-        )
+        self.client = Client(endpoint.url, endpoint.timeout_seconds, endpoint.certificate)
 
     def send(self, body: bytes) -> Answer:
         """Post `body`; whatever goes wrong is an answer, too."""
         try:
-            with self._answered(body) as answered:
-                return answer_of(answered, self._read(answered))
-        except httpx.TimeoutException:
-            return Answer(Verdict.LATER, f"no answer within {self._endpoint.timeout_seconds:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+            return answer_of(self.client.request("POST", self._endpoint.url, self._headers, body))
+        except urllib3.exceptions.NewConnectionError as failure:  # a timeout too, to urllib3
             return Answer(Verdict.LATER, cause_of(failure))
-
-    @contextmanager
-    def _answered(self, body: bytes) -> Iterator[httpx.Response]:
-        with self.client.stream("POST", self._endpoint.url, content=body, headers=self._headers) as answered:
-            yield answered
-
-    def _read(self, answered: httpx.Response) -> bytes:
-        """The beginning of the answer; one that trickles in is not waited for for ever."""
-        until = time.monotonic() + self._endpoint.timeout_seconds
-        content = b""
-        for chunk in answered.iter_bytes():
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                break
-            if time.monotonic() > until:
-                raise httpx.ReadTimeout("the answer takes too long")
-        return content
+        except urllib3.exceptions.TimeoutError:
+            return Answer(Verdict.LATER, f"no answer within {self._endpoint.timeout_seconds:g} s")
+        except FAILURES as failure:
+            return Answer(Verdict.LATER, cause_of(failure))
 
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
 
 
-def _verification(endpoint: Endpoint) -> ssl.SSLContext | bool:
-    if endpoint.certificate is not None:
-        return ssl.create_default_context(cafile=endpoint.certificate)
-    # Loading the authorities takes milliseconds that plain HTTP has no use for.
-    return endpoint.url.startswith("https:")
-
-
-def answer_of(answered: httpx.Response, content: bytes) -> Answer:
+def answer_of(answered: Answered) -> Answer:
     """What the server's answer means."""
-    status = answered.status_code
+    status, content = answered.status, answered.content
     reason = f"HTTP {status}"
     if status in (200, 201, 202, 204, 207):
         if "text/html" in answered.headers.get("content-type", ""):
             # A login page or a captive portal says 200 to everything.
             return Answer(Verdict.LATER, f"{reason} with a web page: something in between answers")
-        return _accepted(answered, content)
+        return _accepted(answered.headers, content)
     if status in (400, 422):
         return Answer(Verdict.MALFORMED, f"{reason}: {_told(content)}")
     if status == 413:
@@ -126,11 +92,14 @@ def answer_of(answered: httpx.Response, content: bytes) -> Answer:
         return Answer(Verdict.LATER, reason, wait_seconds(answered.headers.get("retry-after")))
     if status in (404, 405):
         return Answer(Verdict.REFUSED, f"{reason}: the server does not take OTLP there; it may be too old")
+    if 300 <= status < 400:
+        elsewhere = _told(answered.headers.get("location", "").encode())
+        return Answer(Verdict.REFUSED, f"{reason}: it redirects to {elsewhere}; name that address itself")
     return Answer(Verdict.REFUSED, f"{reason}: {_told(content)}")
 
 
-def _accepted(answered: httpx.Response, content: bytes) -> Answer:
-    if not content or "protobuf" not in answered.headers.get("content-type", ""):
+def _accepted(headers: Mapping[str, str], content: bytes) -> Answer:
+    if not content or "protobuf" not in headers.get("content-type", ""):
         return Answer(Verdict.ACCEPTED)
     try:
         partial = ExportTraceServiceResponse.FromString(content).partial_success

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -14,10 +14,7 @@ from ...store.addresses import Destination
 from ..network import Endpoint, NetworkSink
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
-
-    from ...store.outbox import ExportRow
-    from ..network import Lookup
+    from ..network import Encode, Lookup
 
 SCOPE = "pocketflow-tracing"
 _PREFIX = "OTEL_EXPORTER_OTLP_"
@@ -28,11 +25,11 @@ MILLISECONDS_FROM = 1_000
 class OtlpSink(NetworkSink):
     """A backend that takes OTLP over HTTP."""
 
-    def encoder(self, trace: Trace, lookup: Lookup) -> Callable[[ExportRow], WireSpan]:
+    def encoder(self, trace: Trace, lookup: Lookup) -> Encode:
         """What turns the spans of `trace` into plain OpenTelemetry ones."""
         from .spans import PlainSpans
 
-        return PlainSpans(trace, lookup).span
+        return PlainSpans(trace).fill
 
     def resource(self) -> dict[str, str]:
         """The program's name and attributes, as the environment has them."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
-
 from ...model import JSON, Status, Trace
 from .encoding import CLIENT, ERROR, INTERNAL, Attributes, compact, encodable
 
 if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+
     from ...store.outbox import ExportRow
-    from ..network import Lookup
 
 MAX_ENTRIES = 60
 _REQUEST = frozenset(
@@ -29,21 +28,19 @@ _USAGE = {
 class PlainSpans:
     """Makes the spans of one trace."""
 
-    def __init__(self, trace: Trace, lookup: Lookup) -> None:
+    def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._trace_id = bytes.fromhex(trace.trace_id)
 
-    def span(self, row: ExportRow) -> WireSpan:
-        """The span, with its true times."""
+    def fill(self, row: ExportRow, span: WireSpan) -> None:
+        """Make `span`, which is empty, one span, with its true times."""
         body = json.loads(row.body)
-        span = WireSpan(
-            trace_id=self._trace_id,
-            span_id=bytes.fromhex(row.span_id),
-            name=row.name,
-            kind=CLIENT if row.kind == "generation" else INTERNAL,
-            start_time_unix_nano=row.start_ns,
-            end_time_unix_nano=row.export_end_ns if row.end_ns is None else row.end_ns,
-        )
+        span.trace_id = self._trace_id
+        span.span_id = bytes.fromhex(row.span_id)
+        span.name = row.name
+        span.kind = CLIENT if row.kind == "generation" else INTERNAL
+        span.start_time_unix_nano = row.start_ns
+        span.end_time_unix_nano = row.export_end_ns if row.end_ns is None else row.end_ns
         parent_id = row.parent_id or self._trace.parent_span_id
         if parent_id is not None:
             span.parent_span_id = bytes.fromhex(parent_id)
@@ -54,7 +51,6 @@ class PlainSpans:
             _put_generation(put, body["generation"])
         if row.status == Status.ERROR.value:
             _put_error(span, row, body)
-        return span
 
     def _put_trace(self, put: Attributes) -> None:
         trace = self._trace
