@@ -202,6 +202,12 @@ class Trace:
         known = {kept.span_id for kept in self.spans}
         return [child for child in self.spans if child.parent_id not in known]
 
+    def _repr_html_(self) -> str:
+        """This trace as a notebook shows it."""
+        from .view.notebook import framed  # upwards, for what only notebooks ask for
+
+        return framed(self)
+
     def to_dict(self) -> dict[str, JSON]:
         """The JSON form of this trace; its first key is the schema version."""
         form = _plain(self)

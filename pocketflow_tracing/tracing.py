@@ -197,6 +197,12 @@ class tracing(_Block):
             traces += [held[id] for id in ids if id in held] or delivery.load(ids, config)
         return traces
 
+    def _repr_html_(self) -> str:
+        """The traces as a notebook shows them."""
+        from .view.notebook import all_framed
+
+        return all_framed(self.traces)
+
     def flush(self, timeout: float | None = None) -> int:
         """Wait until all that was traced is written; returns how many records are still waiting."""
         return flush(timeout)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from html import escape
 
+from ...jsontext import utf8_size
 from ...model import Trace
+from ..text import visible
 from .bundle import script, style
 from .embedded import embedded
 from .form import page_form, values_form
@@ -40,19 +43,30 @@ _PAGE = """\
 """
 
 
-def render_page(trace: Trace) -> str:
-    """The whole page of a trace, with its values."""
-    values = "\n".join(embedded(values_form(span)) for span in trace.spans)
+def render_page(trace: Trace, *, max_value_bytes: int | None = None) -> str:
+    """The whole page of a trace, with its values; those past a limit are left out, and it says so."""
+    values = "\n".join(_values(trace, max_value_bytes))
     code, look = f"\n{script()}\n", f"\n{style()}\n"
     return _PAGE.format(
         policy=_policy(code, look),
-        title=f"{escape(trace.name)} · {trace.id[:8]}",
+        title=escape(f"{visible(trace.name)} · {trace.id[:8]}"),
         icon=_ICON,
         style=look,
         form=embedded(page_form(trace)),
         values=values,
         script=code,
     )
+
+
+def _values(trace: Trace, max_value_bytes: int | None) -> Iterator[str]:
+    """The values of each span as a line of JSON."""
+    room = max_value_bytes
+    for span in trace.spans:
+        line = embedded(values_form(span))
+        if room is not None:
+            room -= utf8_size(line)
+            line = line if room >= 0 else "{}"
+        yield line
 
 
 def _policy(code: str, look: str) -> str:
