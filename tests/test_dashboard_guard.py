@@ -13,7 +13,7 @@ from dashboard_support import Dashboard, kept, served, trace
 from pocketflow_tracing.server import peers
 
 PATHS = [
-    *("/", "/traces/last", "/sessions", "/metrics", "/static/main.js", "/view/theme.css"),
+    *("/", "/traces/last", "/sessions", "/metrics", "/compare", "/static/main.js", "/view/theme.css"),
     *("/api/traces", "/api/traces/last", "/api/nothing", "/static/nothing.js", "/api/traces?limit=x"),
 ]
 POLICY = (

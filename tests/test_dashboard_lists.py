@@ -55,7 +55,7 @@ def test_the_list_shows_all_traces_newest_first(dashboard: Dashboard, page: Page
     listed(page, "Translate", "Research", "Support", "Support", "Old")
 
     row = page.locator("tbody tr").nth(2)
-    assert row.locator("td").all_inner_texts()[:1] + row.locator("td").all_inner_texts()[2:] == [
+    assert row.locator("td").all_inner_texts()[1:2] + row.locator("td").all_inner_texts()[3:] == [
         "error\nSupport", "1.00 µs", "1", "", "1", "", "", "chat-1", "ben", "nightlyv2",
     ]  # fmt: skip
     expect(page.locator(".total")).to_have_text("5 traces")

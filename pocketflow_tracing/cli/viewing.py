@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 import time
-import webbrowser
 from pathlib import Path
 
 import click
 
 from ..errors import TracingError
 from ..view.page import render_page
+from .browser import open_in_browser
 from .commands import commands
 from .ending import failing_clearly
 from .opened import opened_store, tell, trace_named
@@ -49,7 +49,7 @@ def view(id: str, no_open: bool, output: Path | None) -> None:
         return
     path = _written(page, output if output is not None else _free_place(folder, trace.id))
     tell(f"wrote {path} ({len(page.encode()) / 1000:,.0f} kB)")
-    if not no_open and not _opened(path):
+    if not no_open and not open_in_browser(path.as_uri()):
         tell(f"no browser was found here; open it yourself: {path.as_uri()}")
 
 
@@ -84,14 +84,3 @@ def _written(page: str, path: Path) -> Path:
         draft.unlink(missing_ok=True)
         raise TracingError(f"{path} cannot be written: {failure.strerror}") from failure
     return path
-
-
-def _opened(path: Path) -> bool:
-    """Whether a browser with windows was found; one that takes over the terminal is not what is meant."""
-    try:
-        browser = webbrowser.get()
-        if type(browser) is webbrowser.GenericBrowser:
-            return False
-        return browser.open(path.as_uri())
-    except webbrowser.Error:
-        return False

@@ -1,8 +1,8 @@
 """The application: which address shows what.
 
 Pages are one file, `static/index.html`, that looks at its own address: `/` (traces), `/traces/ID`,
-`/sessions`, `/metrics`. `/static/` and `/view/` are what they load, `/api/` is what
-they show (see `api`, `traces` and `streams`).
+`/sessions`, `/metrics`, `/compare?a=ID&b=ID`. `/static/` and `/view/` are what they load, `/api/` is what
+they show (see `api`, `traces`, `streams` and `comparing`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ..view.page.bundle import style
 from .api import routes as api_routes
+from .comparing import routes as comparing_routes
 from .guard import Guard
 from .peers import OwnPeers
 from .source import Source
@@ -37,7 +38,7 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-PAGES = ["/", "/traces/{id:path}", "/sessions", "/metrics"]
+PAGES = ["/", "/traces/{id:path}", "/sessions", "/metrics", "/compare"]
 
 
 def make_app(store_path: Path | str, is_ending: Callable[[], bool] = lambda: False) -> ASGIApp:
@@ -52,6 +53,7 @@ def make_app(store_path: Path | str, is_ending: Callable[[], bool] = lambda: Fal
         *api_routes,
         *trace_routes,
         *stream_routes,
+        *comparing_routes,
     ]
     app = Starlette(routes=routes)
     app.state.source = Source(Path(store_path))

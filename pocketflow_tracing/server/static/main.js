@@ -10,6 +10,7 @@ const VIEWS = [
   [/^\/traces\/(.+)$/, TRACE, () => import("./trace.js").then((module) => module.showTrace)],
   [/^\/sessions$/, LISTS, () => import("./sessions.js").then((module) => module.showSessions)],
   [/^\/metrics$/, [...LISTS, "/static/metrics.css"], () => import("./metrics.js").then((module) => module.showMetrics)],
+  [/^\/compare$/, [...LISTS, "/static/compare.css"], () => import("./compare.js").then((module) => module.showCompare)],
 ];
 const STATES = { live: "live", waiting: "no connection", paused: "paused" };
 

@@ -7,22 +7,26 @@ import { listAddress } from "./filters.js";
 import { ago, count, statusName, when } from "./format.js";
 
 const COLUMNS = [
-  ["Flow", "flow"], ["Started", "started"], ["Duration", "number"], ["Nodes", "number"], ["Retries", "number"],
+  ["Compare", "pick"], ["Flow", "flow"], ["Started", "started"], ["Duration", "number"], ["Nodes", "number"], ["Retries", "number"],
   ["Errors", "number"], ["Tokens", "number"], ["Cost", "number"], ["Session", "who"], ["User", "who"], ["Tags", "tags"],
 ];
 
 export function header() {
   return element("thead", {}, element("tr", {}, COLUMNS.map(([name, kind]) =>
-    element("th", { scope: "col", class: kind }, name))));
+    element("th", { scope: "col", class: kind }, kind === "pick" ? element("span", { class: "sr-only" }, name) : name))));
 }
 
-/** The row of `trace`; links in it narrow `filters`. */
-export function row(trace, { filters, isNew }) {
+/** The row of `trace`; links in it narrow `filters`, `pick` is told when its box is ticked. */
+export function row(trace, { filters, isPicked, isNew, pick }) {
   const only = (name, value, look) => value && element("a", {
     class: look, href: listAddress({ ...filters, [name]: value }), title: `Only ${name} ${visible(value)}`, "data-part": `${name} ${value}`,
   }, visible(value));
   const started = moment(trace.started_ms);
   return element("tr", { class: `is-${trace.status}${isNew ? " is-new" : ""}` },
+    element("td", { class: "pick" }, element("input", {
+      type: "checkbox", checked: isPicked, "aria-label": `Compare ${visible(trace.name)}, ${started}`, "data-part": "pick",
+      on: { change: (event) => pick(trace.id, event.target.checked) },
+    })),
     element("td", { class: "flow" },
       element("span", { class: `state state-${trace.status}`, title: statusName(trace.status) }, icon(trace.status),
         element("span", { class: "sr-only" }, statusName(trace.status))),

@@ -28,7 +28,7 @@ export async function showTrace(view, setLive, name) {
   const { place: seen, ...trace } = form;
   // An address that says "last" or the start of an id becomes one that stays true.
   history.replaceState(null, "", `/traces/${trace.id}${location.hash}`);
-  const page = new TracePage(place, trace, valuesOf(trace.id));
+  const page = new TracePage(place, trace, { ...valuesOf(trace.id), actions: [compareLink(trace.id)] });
   if (isRunning(trace)) grow(page, trace, seen, trouble, setLive);
 }
 
@@ -42,6 +42,10 @@ function decoded(name) {
 
 function isRunning(form) {
   return form.duration_ns === null && form.status === "unset";
+}
+
+function compareLink(id) {
+  return element("a", { class: "button", href: `/compare?b=${id}`, title: "Compare with the run before" }, "Compare");
 }
 
 /** Values, asked for when they are looked at; numbers stay as they were written. */

@@ -34,8 +34,10 @@ class TraceList {
     this.answer = null;
     this.asking = null;
     this.isStale = false;
+    this.picked = [];
     this.bar = element("div", { class: "filter-bar" });
     this.chips = element("div", { class: "chips", role: "group", "aria-label": "Filters that are on" });
+    this.compare = element("a", { class: "button", hidden: true });
     this.total = element("span", { class: "total", role: "status" });
     this.trouble = element("div", { class: "trouble", role: "alert" });
     this.body = element("tbody");
@@ -43,7 +45,7 @@ class TraceList {
     this.empty = element("div", { class: "empty" });
     this.pages = element("nav", { class: "pages", "aria-label": "Pages of the list" });
     fill(view, element("h1", { class: "sr-only" }, "Traces"), element("div", { class: "filter-line" }, this.bar, this.total),
-      element("div", { class: "list-head" }, this.chips), this.trouble,
+      element("div", { class: "list-head" }, this.chips, this.compare), this.trouble,
       element("div", { class: "scrolls", role: "region", "aria-label": "Traces", tabindex: "0" }, this.table), this.empty, this.pages);
   }
 
@@ -96,7 +98,8 @@ class TraceList {
   render(isLive) {
     const { traces, newer, older } = this.answer;
     keep(this.body, traces, (trace) => trace.id, (trace) => JSON.stringify([trace, this.filters]), (trace, isKnown) => row(trace, {
-      filters: this.filters, isNew: isLive && !isKnown,
+      filters: this.filters, isPicked: this.picked.includes(trace.id), isNew: isLive && !isKnown,
+      pick: (id, isChosen) => this.pick(id, isChosen),
     }));
     tick(this.body);
     this.table.hidden = traces.length === 0;
@@ -112,6 +115,17 @@ class TraceList {
     const rest = this.answer.older ? " so far; older ones are still to be looked through" : "";
     return [element("p", {}, `No trace matches${rest}.`),
       isFiltered && element("button", { type: "button", class: "button", on: { click: () => this.change({}) } }, "Clear the filters")];
+  }
+
+  pick(id, isChosen) {
+    // Two at a time: the one that was chosen first makes room.
+    this.picked = [...this.picked.filter((one) => one !== id), ...(isChosen ? [id] : [])].slice(-2);
+    for (const box of this.body.querySelectorAll("input:checked")) box.checked = this.picked.includes(box.closest("tr").dataset.key);
+    const [a, b] = this.picked;
+    this.compare.hidden = !a;
+    this.compare.textContent = b ? "Compare the two" : "Tick another one to compare";
+    if (b) this.compare.setAttribute("href", `/compare?a=${a}&b=${b}`);
+    else this.compare.removeAttribute("href");
   }
 
   /** "/" goes to the search, j and k to the trace below and above. */
