@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .model import Generation, Span, SpanKind, Status, Trace
 
 
-@dataclass(slots=True)
 class Tally:
     """Counts over the spans of a trace, whether or not the spans themselves are kept.
 
@@ -15,13 +12,35 @@ class Tally:
     recovered, `tokens` and `cost` (in US dollars) what calls of models took.
     """
 
-    spans: int = 0
-    nodes: int = 0
-    retries: int = 0
-    errors: int = 0
-    warnings: int = 0
-    tokens: int = 0
-    cost: float = 0.0
+    # No dataclass: this comes with the first trace, and a dataclass is made by executing text, after
+    # which CPython forgets that Ctrl-C is what ended a program.
+    __slots__ = ("cost", "errors", "nodes", "retries", "spans", "tokens", "warnings")
+
+    def __init__(
+        self,
+        spans: int = 0,
+        nodes: int = 0,
+        retries: int = 0,
+        errors: int = 0,
+        warnings: int = 0,
+        tokens: int = 0,
+        cost: float = 0.0,
+    ) -> None:
+        self.spans = spans
+        self.nodes = nodes
+        self.retries = retries
+        self.errors = errors
+        self.warnings = warnings
+        self.tokens = tokens
+        self.cost = cost
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tally):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __repr__(self) -> str:
+        return f"Tally({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
 
     @classmethod
     def of(cls, trace: Trace) -> Tally:

@@ -9,7 +9,8 @@ import pytest
 from view_support import MS, TraceBuilder
 
 from pocketflow_tracing.model import ErrorInfo, Generation, SpanKind, Status
-from pocketflow_tracing.store import Store, TraceFilter
+from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.filters import TraceFilter
 from pocketflow_tracing.store.metrics import Figures, choices, flows, over_time, sessions
 from pocketflow_tracing.store.nodes import nodes
 

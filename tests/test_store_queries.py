@@ -14,7 +14,8 @@ from view_support import support_flow
 
 from pocketflow_tracing.errors import StoreError
 from pocketflow_tracing.model import ErrorInfo, Status
-from pocketflow_tracing.store import Store, TraceFilter
+from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.filters import TraceFilter
 from pocketflow_tracing.store.queries import count, page
 from pocketflow_tracing.store.rows import trace_row
 from pocketflow_tracing.store.writer import Writer

@@ -8,7 +8,8 @@ import click
 
 from ..errors import TracingError
 from ..model import Trace
-from ..store import Store, TraceFilter
+from ..store import Store
+from ..store.filters import TraceFilter
 from ..store.queries import page
 from ..view.compared import ComparedTraces
 from ..view.comparison import compare as compared

@@ -12,8 +12,8 @@ import click
 
 from ..errors import TracingError
 from ..model import Status
-from ..store import Store, TraceFilter
-from ..store.filters import MAX_TEXT
+from ..store import Store
+from ..store.filters import MAX_TEXT, TraceFilter
 from .options import Age
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..store import TraceFilter
+from ..store.filters import TraceFilter
 from ..store.metrics import Figures, flows
 from ..store.nodes import nodes
 from ..view.figures import FigureTable

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import TracingError
-from ..store import Store, TraceFilter
+from ..store import Store
+from ..store.filters import TraceFilter
 from ..store.queries import Summary, page
 from ..store.rows import COUNTS
 from ..view.listing import Listing
@@ -20,6 +22,7 @@ from .ending import failing_clearly
 from .filtering import NothingMatches, filtered
 from .opened import NothingFound, opened_store, tell, trace_named
 from .options import Age
+from .viewing import PAGES, clear_pages
 
 MIN_DIGITS = 4
 """How much of an id names a trace to delete: what is shorter may be a number of something else."""
@@ -82,6 +85,7 @@ def delete(ids: tuple[str, ...], older_than: float | None, everything: bool, yes
             deleted = store.delete([trace_named(store, id).id for id in ids])
     if not deleted:
         raise TracingError(f"nothing to delete in {store.path}")
+    clear_pages(Path(store.path + PAGES))  # they hold what was deleted, and can be had again
     tell(f"deleted {counted(deleted, 'trace')} from {store.path}")
     if not everything:
         tell("what is left: pocketflow-tracing list")

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from ..model import JSON, Trace
-from ..store import Store, TraceFilter, queries
+from ..store import Store, queries
+from ..store.filters import TraceFilter
 from ..store.growing import Gone
 from ..view.comparison import compare
 from .answers import BadRequest, answered

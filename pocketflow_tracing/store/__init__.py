@@ -1,7 +1,6 @@
 """The local store: every trace in one SQLite file, shared by processes."""
 
 from .database import StoreDamaged, StoreLocked
-from .filters import TraceFilter
 from .store import Store
 
-__all__ = ["Store", "StoreDamaged", "StoreLocked", "TraceFilter"]
+__all__ = ["Store", "StoreDamaged", "StoreLocked"]
