@@ -70,7 +70,7 @@ FORMATS: dict[str, Callable[[Trace], str]] = {
 )
 @failing_clearly
 def export(id: str, form: str, output: Path | None) -> None:
-    """Write one trace in a form that other tools read; without an id, the last one."""
+    """Write one trace, by default the last, for other tools."""
     with opened_store() as store:
         trace = trace_named(store, id)
     text = FORMATS[form](trace)

@@ -36,7 +36,7 @@ KEPT_SECONDS = 24 * 3600
 )
 @failing_clearly
 def view(id: str, no_open: bool, output: Path | None) -> None:
-    """Show one trace as a page in the browser; without an id, the last one.
+    """Show one trace as a page in the browser, by default the last.
 
     The page is one file without any part elsewhere: it can be kept, sent and opened offline.
     """
