@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from cli_support import Command
@@ -20,6 +21,12 @@ from surroundings_support import HAS_MONITORING, PROBES, Surroundings, left_regi
 from pocketflow_tracing import errors
 from pocketflow_tracing.cli.commands import commands
 from pocketflow_tracing.store import Store
+
+if TYPE_CHECKING:
+    from otlp_server_support import Server
+
+    from pocketflow_tracing import TracingConfig
+    from pocketflow_tracing.delivery import Delivery
 
 pytest_plugins = ["browser_support"]
 
@@ -65,6 +72,38 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
             del sys.modules[name]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store of a test is to be; its folder comes with it."""
+    return tmp_path / "store" / "traces.db"
+
+
+@pytest.fixture
+def settings(path: Path) -> TracingConfig:
+    """The settings of a run that keeps its trace at `path`."""
+    from live_support import config
+
+    return config(path)
+
+
+@pytest.fixture
+def delivery() -> Iterator[Delivery]:
+    """A worker of the test's own."""
+    from live_support import own_delivery
+
+    with own_delivery() as delivery:
+        yield delivery
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A strict server that takes traces as Langfuse does."""
+    from otlp_server_support import running_server
+
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

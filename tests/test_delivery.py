@@ -6,16 +6,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from live_support import (
     Run,
     Told,
     config,
-    own_delivery,
     stored,
     traced,
     workers,
@@ -27,23 +24,6 @@ from pocketflow_tracing.delivery import Delivery
 from pocketflow_tracing.delivery.queue import SPAN_BYTES, size_of
 from pocketflow_tracing.model import Status
 from pocketflow_tracing.sinks.memory import MemorySink
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "traces.db"
-
-
-@pytest.fixture
-def settings(path: Path) -> TracingConfig:
-    return config(path)
-
-
-@pytest.fixture
-def delivery() -> Iterator[Delivery]:
-    with own_delivery() as delivery:
-        yield delivery
-
 
 # What arrives
 

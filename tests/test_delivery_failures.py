@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from live_support import (
     Told,
     config,
     held_up,
-    own_delivery,
     stored,
     traced,
 )
@@ -24,22 +22,6 @@ from pocketflow_tracing.delivery import Delivery, worker
 from pocketflow_tracing.model import Span, Trace
 from pocketflow_tracing.sinks.base import Sink
 from pocketflow_tracing.sinks.memory import MemorySink
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "traces.db"
-
-
-@pytest.fixture
-def settings(path: Path) -> TracingConfig:
-    return config(path)
-
-
-@pytest.fixture
-def delivery() -> Iterator[Delivery]:
-    with own_delivery() as delivery:
-        yield delivery
 
 
 class Broken(Sink):

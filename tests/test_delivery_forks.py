@@ -13,12 +13,6 @@ from store_support import run_child, start_child, until
 
 from pocketflow_tracing.model import Status
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "traces.db"
-
-
 # Forks
 
 

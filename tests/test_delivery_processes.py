@@ -13,12 +13,6 @@ from store_support import run_child, start_child, until
 from pocketflow_tracing.model import Status
 from pocketflow_tracing.store import Store
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "traces.db"
-
-
 # Killed
 
 

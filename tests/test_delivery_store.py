@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from live_support import (
     Run,
     config,
-    own_delivery,
     stored,
     traced,
     warnings,
@@ -22,22 +20,6 @@ from pocketflow_tracing.config import TracingConfig
 from pocketflow_tracing.delivery import Delivery, keeper, worker
 from pocketflow_tracing.model import Status
 from pocketflow_tracing.store import Store, schema
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "traces.db"
-
-
-@pytest.fixture
-def settings(path: Path) -> TracingConfig:
-    return config(path)
-
-
-@pytest.fixture
-def delivery() -> Iterator[Delivery]:
-    with own_delivery() as delivery:
-        yield delivery
 
 
 def test_a_store_that_cannot_be_made_is_told_once_and_memory_serves(

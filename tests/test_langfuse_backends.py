@@ -12,11 +12,6 @@ from test_langfuse_observations import Broken, generated, traced, wired
 from pocketflow_tracing.sinks.otlp.settings import OtlpSink, otlp_sink
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "traces.db"
-
-
 def test_other_backends_get_plain_spans_and_the_conventions_for_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from otlp_server_support import Server, running_server
+from click.testing import CliRunner
+from otlp_server_support import Server
 from store_support import made_trace
 
+from pocketflow_tracing.cli.commands import commands
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.addresses import Destination
 
@@ -25,20 +26,18 @@ Flow(start=Greet()).run({})
 """
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
-
-
 class CommandLine:
-    """Runs commands in an environment with a store, and with keys where they are wanted."""
+    """Runs commands in an environment with a store, and with keys where they are wanted.
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    `run` has a process of its own, the others have this one: it has loaded what they need.
+    """
+
+    def __init__(self, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
+        self.monkeypatch = monkeypatch
         self.store = folder / "traces.db"
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+        self.environment: dict[str, str | None] = {
+            **{name: None for name in os.environ if "proxy" in name.lower()},
             "POCKETFLOW_TRACING_STORE": str(self.store),
             "POCKETFLOW_TRACING_EXIT_TIMEOUT": "30",
             "LANGFUSE_BASE_URL": server.host,
@@ -48,24 +47,28 @@ class CommandLine:
 
     def __call__(self, *words: str, status: int = 0, **environment: str | None) -> str:
         """What a command prints; it must end with `status`."""
-        merged = {**self.environment, **environment}
+        self.monkeypatch.chdir(self.folder)
+        ended = CliRunner().invoke(commands, words, env={**self.environment, **environment})
+        assert ended.exit_code == status, ended.output
+        return ended.output
+
+    def run_script(self, **environment: str | None) -> str:
+        """What a run of `script.py` prints."""
+        script = self.folder / "script.py"
+        script.write_text(SCRIPT)
+        merged = {**os.environ, **self.environment, **environment}
         ended = subprocess.run(
-            [sys.executable, "-m", "pocketflow_tracing", *words],
+            [sys.executable, "-m", "pocketflow_tracing", "run", str(script)],
             env={name: value for name, value in merged.items() if value is not None},
             cwd=self.folder, capture_output=True, text=True, timeout=100,
         )  # fmt: skip
-        assert ended.returncode == status, ended.stdout + ended.stderr
+        assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
-
-    def run_script(self, **environment: str | None) -> str:
-        script = self.folder / "script.py"
-        script.write_text(SCRIPT)
-        return self("run", str(script), **environment)
 
 
 @pytest.fixture
-def cli(tmp_path: Path, server: Server) -> CommandLine:
-    return CommandLine(tmp_path, server)
+def cli(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    return CommandLine(tmp_path, server, monkeypatch)
 
 
 def test_run_says_where_the_trace_is(cli: CommandLine, server: Server) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +57,6 @@ def observed(trace: Trace) -> dict[str, dict[str, Any]]:
         }
         for wire in wired(trace)
     }
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "traces.db"
 
 
 def traced(path: Path, flow: Any, shared: Any, **keywords: Any) -> Trace:

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from otlp_server_support import Server, attributes_of, running_server
+from otlp_server_support import Server, attributes_of
 from store_support import made_trace
 
 from pocketflow_tracing.config import TracingConfig, resolve
@@ -20,12 +20,6 @@ from pocketflow_tracing.sinks.otlp.sending import Sender, Verdict, wait_seconds
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.outbox import Outbox
 from pocketflow_tracing.store.rows import span_row, trace_row
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
 
 
 @pytest.fixture

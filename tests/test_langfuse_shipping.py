@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from live_support import Run, config, own_delivery, traced
-from otlp_server_support import Server, running_server
+from otlp_server_support import Server
 from shipping_support import FOLDER, TRACED
 from store_support import run_child, until
 
@@ -21,17 +21,6 @@ from pocketflow_tracing.delivery.shipping.shipper import THREAD_NAME
 from pocketflow_tracing.sinks.langfuse import langfuse_sink
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.outbox import Outbox
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "traces.db"
 
 
 @pytest.fixture
@@ -237,7 +226,8 @@ def test_debug_lines_reach_stderr_without_any_logging_set_up(server: Server, pat
         + """
 from pocketflow import Flow, Node
 from pocketflow_tracing import TracingConfig, tracing
-settings = TracingConfig("sk-lf-one", "pk-lf-one", HOST, debug=True, store=PATH)
+settings = TracingConfig("sk-lf-one", "pk-lf-one", HOST, debug=True, store=PATH,
+                          exit_timeout=30)
 class Greet(Node):
     def exec(self, prep_res):
         return "hello"

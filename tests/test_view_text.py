@@ -45,7 +45,7 @@ def test_a_brief_value_is_short_and_says_what_it_leaves_out(value: object, limit
 
 def test_a_huge_value_is_made_brief_in_no_time():
     """Neither a text of 50 MB, nor a list of a million, nor an integer of a million digits is walked."""
-    started = time.perf_counter()
+    started = time.process_time()
     shown = [
         brief.brief("x" * 50_000_000, 30),
         brief.brief([0] * 1_000_000),
@@ -61,7 +61,7 @@ def test_a_huge_value_is_made_brief_in_no_time():
         "<int of 4,000,001 bits>",
         "[0, 0, 0, … (1,000,000 items)",
     ]
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_stream_that_knows_only_ascii_gets_stand_ins():

@@ -74,9 +74,13 @@ PLACES: dict[str, Callable[[str], Any]] = {
 
 def seen_in(content: str | bytes) -> list[str]:
     """The secrets of the corpus that can be read in what left the process."""
-    if isinstance(content, bytes):
-        content = content.decode("utf-8", "replace")
-    return [text for text, secret in SECRETS if secret in content or json.dumps(secret)[1:-1] in content]
+    if isinstance(content, str):
+        content = content.encode("utf-8", "replace")
+    return [text for text, secret in SECRETS if any(form in content for form in _forms(secret))]
+
+
+def _forms(secret: str) -> set[bytes]:
+    return {secret.encode(), json.dumps(secret)[1:-1].encode()}
 
 
 class Keep(Node):  # type: ignore[misc]
