@@ -75,9 +75,11 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleT
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the store of a test is to be; its folder comes with it."""
-    return tmp_path / "store" / "traces.db"
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the store of a test is to be, for its commands too; neither file nor folder is there yet."""
+    store = tmp_path / "store" / "traces.db"
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(store))
+    return store
 
 
 @pytest.fixture
@@ -124,13 +126,6 @@ def nothing_left_behind() -> Iterator[None]:
     assert Surroundings.now() == before
     assert remaining_threads(threads) == []
     assert [left for left in left_registered() if left not in known] == []
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the store of the commands is; no file is there yet."""
-    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(tmp_path / "t.db"))
-    return tmp_path / "t.db"
 
 
 @pytest.fixture

@@ -152,6 +152,7 @@ def test_a_store_that_is_off_or_mistyped_is_said_to_be(command: Command, monkeyp
 
 def test_a_file_that_is_no_store_is_named_and_left_alone(path: Path, command: Command):
     """A clear line in place of a traceback."""
+    path.parent.mkdir()
     path.write_text("something else " * 1_000)
 
     shown = command("list")

@@ -26,9 +26,10 @@ from .opened import opened_store, tell, trace_named
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @failing_clearly
 def compare(a: str | None, b: str | None, full: bool, as_json: bool) -> None:
-    """Compare two traces step by step: status, action, attempts, changes, results and durations.
+    """Compare two traces, step by step.
 
-    With one id, that trace is compared with the one before it of the same flow; without any, the last.
+    What differs in status, action, attempts, changes, results and durations. With one id, that trace is
+    compared with the one before it of the same flow; without any, the last.
     """
     if as_json and full:
         raise click.UsageError("--json prints everything; it does not go with --full")

@@ -38,9 +38,10 @@ from .opened import tell
 )
 @failing_clearly
 def ui(port: int, no_open: bool, path: Path | None) -> None:
-    """Show the kept traces in the browser: lists, traces as they run, sessions, metrics, comparisons.
+    """Show the kept traces in the browser, also while they run.
 
-    The dashboard is for you on this machine only, and changes nothing. Ctrl-C ends it.
+    There are lists, sessions, metrics and comparisons. The dashboard is for you on this machine only,
+    and changes nothing. Ctrl-C ends it.
     """
     chosen = path or TracingConfig.from_env().store
     if chosen is None:
