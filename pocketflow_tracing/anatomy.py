@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import Enum
 from functools import partial
 from types import CodeType, FunctionType, ModuleType
@@ -161,12 +161,35 @@ def _hands_on(code: CodeType, name: str) -> bool:
     return is_plain and any(site.name == name for site in Calls(code).by_offset.values())
 
 
+class PhaseType:
+    """One phase of a class of nodes."""
+
+    __slots__ = ("_alive", "function", "shows", "title")
+
+    def __init__(self, title: str, name: str, attribute: object, empty: Container[int]) -> None:
+        self.title = title
+        """What its spans are called, such as `Classify.exec`."""
+        self.function = 0
+        """The `id` of the function that it is, 0 where it is something else than a plain function."""
+        self.shows = False
+        """Whether a call of that function leaves a span."""
+        if type(attribute) is FunctionType:
+            code = attribute.__code__
+            self.function = id(attribute)
+            is_awaited = name.endswith("_async")
+            self.shows = id(code) not in empty and (is_awaited or not code.co_flags & COROUTINE)
+            self._alive = weakref.ref(attribute, self._gone)
+
+    def _gone(self, _: object) -> None:
+        self.function = 0  # another function may get the same id
+
+
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("is_plain", "kind", "name", "phase_names", "runs_code")
+    __slots__ = ("is_plain", "kind", "name", "phases", "runs_code")
 
-    def __init__(self, cls: type, kind: SpanKind) -> None:
+    def __init__(self, cls: type, kind: SpanKind, empty_phases: Container[int]) -> None:
         self.name = class_name(cls)
         self.kind = kind
         self.is_plain = any(
@@ -175,7 +198,12 @@ class NodeType:
         """Whether its runs can be watched: by a function of that name, however it is wrapped."""
         self.runs_code = runs_code(cls, ("_exec", "cur_retry", "max_retries", *PHASES))
         """Whether code of the program's may run between two phases, in properties and the like."""
-        self.phase_names = {name: f"{self.name}.{name.removesuffix('_async')}" for name in PHASES}
+        self.phases = {
+            name: PhaseType(
+                f"{self.name}.{name.removesuffix('_async')}", name, on_class(cls, name), empty_phases
+            )
+            for name in PHASES
+        }
 
 
 class Anatomy:
@@ -238,7 +266,7 @@ class Anatomy:
         """What there is to know of a class of nodes, kept in `types` from now on."""
         known = self.types.get(id(cls))
         if known is None:
-            known = self.types[id(cls)] = NodeType(cls, self.kind_of(cls))
+            known = self.types[id(cls)] = NodeType(cls, self.kind_of(cls), self.empty_phases)
             self._alive[id(cls)] = weakref.ref(cls, partial(self._gone, id(cls)))
         return known
 

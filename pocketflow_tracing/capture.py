@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 class Capture:
     """The switches of a config, ready for the hot path. Immutable; shared by all steps under it."""
 
-    __slots__ = ("config", "errors", "hidden", "inputs", "limits", "locals", "outputs", "stores", "values")
+    __slots__ = (
+        "config",
+        "errors",
+        "hidden",
+        "inputs",
+        "is_partial",
+        "limits",
+        "locals",
+        "outputs",
+        "stores",
+        "values",
+    )
 
     def __init__(self, config: TracingConfig) -> None:
         self.config = config
@@ -35,6 +46,8 @@ class Capture:
         """Whether spans have any values."""
         self.stores = self.inputs and self.outputs
         """Whether changes of the store are looked for: they tell both what was and what came of it."""
+        self.is_partial = bool(hidden) or self.inputs is not self.outputs
+        """Whether some phases, or one side of the values, are not kept."""
         self.locals = self.limits if config.capture_locals and self.errors and self.stores else None
         """What the local variables of a frame that failed may cost, None where they are not kept."""
 

@@ -37,7 +37,7 @@ class Phases:
         if kind is None or (capture.hidden and kind in capture.hidden):
             return
         trace = parent.trace
-        span = LiveSpan(trace, parent, kind, step.type.phase_names[call.name], clock(), step)
+        span = LiveSpan(trace, parent, kind, step.type.phases[call.name].title, clock(), step)
         if kind is _EXEC:
             if activation.failed is not None:
                 self._spans.settle(activation.failed, recovered=True)
@@ -139,10 +139,14 @@ def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
 
 def _hold_back(activation: Activation, span: LiveSpan) -> None:
     """Keep a failed attempt until it is known whether the program recovers from it."""
+    step = activation.step
     if activation.machinery.kind is None:
         activation.failed = span
+        activation.is_ordinary = False
     else:
-        activation.step.failed = (*activation.step.failed, span)
+        step.failed = (*step.failed, span)
+        if step.activation is not None:
+            step.activation.is_ordinary = False
 
 
 def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] | None) -> None:

@@ -9,6 +9,7 @@ is found by context, or by the node itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -16,8 +17,9 @@ from .anatomy import Anatomy, Call, Machinery, Role
 from .frames import Frames
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind, Status
+from .ordinary import Called, Returned, ordinary
 from .phases import Phases
-from .reading import COROUTINE, class_name, read
+from .reading import COROUTINE, class_name, code_of, read
 from .scopes import Scopes, get_here, set_here
 from .spans import Spans
 from .starting import Starting, Watcher
@@ -36,26 +38,26 @@ class Recorder:
     def __init__(self, anatomy: Anatomy, scopes: Scopes, spans: Spans) -> None:
         self.when_idle: Callable[[], None] | None = None
         """Called once traced code that outlived every scope has ended."""
-        self._anatomy = anatomy
+        self.anatomy = anatomy
         self._scopes = scopes
-        self._spans = spans
-        self._frames = Frames()
-        self._active = self._frames.active
+        self.spans = spans
+        self.frames = Frames()
+        self._active = self.frames.active
         self._empty_phases = anatomy.empty_phases
         self._phases = Phases(spans)
-        self._starting = Starting(anatomy, scopes, spans, self._frames)
+        self.starting = Starting(anatomy, scopes, spans, self.frames)
 
     def use(self, watcher: Watcher) -> None:
         """Ask `watcher` to watch the code that comes to light."""
-        self._starting.watcher = watcher
+        self.starting.watcher = watcher
 
     # What a probe tells.
 
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`. Need not be told of what is lazy."""
-        if self._frames.inherited and self._frames.is_inherited(frame):
+        if self.frames.inherited and self.frames.is_inherited(frame):
             return
-        activation = self._starting.started(piece, frame)
+        activation = self.starting.started(piece, frame)
         if activation is not None and piece.entry is not None:
             self._phases.open(activation, frame, piece.entry, activation.parent)
 
@@ -77,9 +79,27 @@ class Recorder:
                 self._phases.open(activation, frame, call, activation.step.span)
         elif call.role is _RUN:
             if piece.role is _ORCH and not piece.own and call.receiver:
-                self._starting.meet(activation, frame.f_locals.get(call.receiver))
+                self.starting.meet(activation, frame.f_locals.get(call.receiver))
         elif call.role is _WARN:
             self._warning(piece, frame, argument)
+
+    def called(
+        self, piece: Machinery, call: Call, frame: FrameType, called: object, argument: object
+    ) -> None:
+        """`frame` makes `call` of the object `called`."""
+        self.calling(piece, frame, call, None if call.kind is None else code_of(called), argument)
+
+    def returned(self, piece: Machinery, frame: FrameType, value: object) -> None:
+        """`frame` returned `value`."""
+        self.ended(piece, frame, value, None, False)
+
+    def listeners(self, piece: Machinery) -> tuple[dict[int, Called], Returned]:
+        """Who is told of the calls of `piece`, by offset, and of its return."""
+        told = ordinary(piece, self)
+        calls = {}
+        for offset, call in piece.calls.items():
+            calls[offset] = (told.calls(call) if told else None) or partial(self.called, piece, call)
+        return calls, told.returned if told else partial(self.returned, piece)
 
     def _first_call(
         self, piece: Machinery, frame: FrameType, call: Call, argument: object
@@ -89,12 +109,12 @@ class Recorder:
             if call.role is _WARN:
                 self._warning(piece, frame, argument)
             return None
-        if not piece.is_lazy or (self._frames.inherited and self._frames.is_inherited(frame)):
+        if not piece.is_lazy or (self.frames.inherited and self.frames.is_inherited(frame)):
             return None
         if piece.role is _EXEC:
-            return self._starting.exec_started(piece, frame)
+            return self.starting.exec_started(piece, frame)
         # Where its run is not traced, the first call has found that out.
-        return self._starting.run_started(piece, frame) if call.kind is _PREP else None
+        return self.starting.run_started(piece, frame) if call.kind is _PREP else None
 
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item: what it called before is over."""
@@ -120,10 +140,10 @@ class Recorder:
         In the first case nothing is known any more about the frames under way.
         """
         if is_ours:
-            self._frames.clear()
-            self._spans.abandon()
+            self.frames.clear()
+            self.spans.abandon()
         else:
-            self._spans.mark_incomplete()
+            self.spans.mark_incomplete()
 
     # What the engine asks.
 
@@ -132,23 +152,23 @@ class Recorder:
 
         An interrupt hit the recorder itself, and ended it; or, unless that `is_known`, events stopped.
         """
-        if self._frames.has_gone(trace):
-            self._frames.forget(trace)
-            self._spans.close_orphans(trace, Status.ERROR if is_known else Status.UNSET)
+        if self.frames.has_gone(trace):
+            self.frames.forget(trace)
+            self.spans.close_orphans(trace, Status.ERROR if is_known else Status.UNSET)
 
     def is_idle(self) -> bool:
         """Whether no traced code is under way."""
-        return self._frames.is_idle()
+        return self.frames.is_idle()
 
     def disown(self) -> None:
         """In the child of a fork: what is under way is the parent's to finish."""
-        self._frames.disown()
-        self._starting.clear()
+        self.frames.disown()
+        self.starting.clear()
 
     def forget(self) -> None:
         """Forget everything: no scope is open any more, or this is a new process."""
-        self._frames.clear()
-        self._starting.clear()
+        self.frames.clear()
+        self.starting.clear()
 
     # Ends.
 
@@ -170,7 +190,7 @@ class Recorder:
             self._phases.end(activation, None if failed else (value,), exception, failed)
         step = activation.step
         if activation.failed is not None:
-            self._spans.settle(activation.failed, recovered=not failed)
+            self.spans.settle(activation.failed, recovered=not failed)
             activation.failed = None
         inner = activation.inner
         if inner is not None:
@@ -196,7 +216,7 @@ class Recorder:
             step.numbers = None
         # A comprehension or function inside of it may well end before what it started.
         if step.failed and piece.code.co_name == piece.name:
-            self._spans.settle_all(step, recovered=not failed)
+            self.spans.settle_all(step, recovered=not failed)
 
     def _passed(self, piece: Machinery, frame: FrameType, value: object, failed: bool) -> Activation | None:
         """A frame of which nothing is known ended; gives its activation, if it ought to have one."""
@@ -205,14 +225,14 @@ class Recorder:
             if not failed:
                 self._chosen(frame, value)
         elif piece.role is Role.IMPORT:
-            self._starting.watch(self._anatomy.refresh())
-        elif self._frames.inherited.pop(key, None) is not None:
+            self.starting.watch(self.anatomy.refresh())
+        elif self.frames.inherited.pop(key, None) is not None:
             pass
-        elif key in self._frames.muted:
-            set_here(self._frames.muted.pop(key)[1])
+        elif key in self.frames.muted:
+            set_here(self.frames.muted.pop(key)[1])
         elif failed and piece.role is _RUN and piece.is_lazy and frame.f_lasti < piece.first_phase:
             # It did not come to call its prep.
-            self._starting.run_started(piece, frame)
+            self.starting.run_started(piece, frame)
             return self._active.pop(key, None)
         return None
 
@@ -228,8 +248,8 @@ class Recorder:
             step = flow.step
         if step is not None and step.walk is not None:
             step.walk.next = node
-        if flow is not None and node is not None and not self._anatomy.is_plain(node):
-            self._starting.meet(flow, node)
+        if flow is not None and node is not None and not self.anatomy.is_plain(node):
+            self.starting.meet(flow, node)
 
     def _close_step(
         self, activation: Activation, value: object, exception: BaseException | None, failed: bool
@@ -237,11 +257,11 @@ class Recorder:
         step = activation.step
         span = step.span
         if step.failed:
-            self._spans.settle_all(step, recovered=not failed)
+            self.spans.settle_all(step, recovered=not failed)
         current = get_here()
         if type(current) is LiveSpan and current.step is step:
             set_here(activation.before)
-        self._spans.end_step(step, value, exception, failed)
+        self.spans.end_step(step, value, exception, failed)
         trace = span.trace
         if span.parent is None and trace.open:
             self.sweep(trace)
@@ -254,7 +274,7 @@ class Recorder:
         current = get_here()
         if type(current) is LiveSpan and current.step is step:
             set_here(activation.opaque_before)
-        self._spans.end_step(step, value, exception, failed)
+        self.spans.end_step(step, value, exception, failed)
 
     # PocketFlow's warnings.
 
@@ -266,9 +286,9 @@ class Recorder:
         span, scopes = self._scopes.locate()
         if piece.role is Role.ENTRY:
             if span is not None or scopes:
-                self._starting.warned[id(owner)] = [text]
+                self.starting.warned[id(owner)] = [text]
             return
-        step = self._frames.step_of(owner, span)
+        step = self.frames.step_of(owner, span)
         while step is not None and step.span.kind is SpanKind.ITERATION and step.span.parent is not None:
             step = step.span.parent.step
         if step is not None:

@@ -141,11 +141,11 @@ class Spans:
             if span.kind is not _ITERATION:
                 step.action = value if value is None or type(value) is str else class_name(type(value))
         if step.capture.outputs:
-            self._outcome(step, value, failed)
+            self.outcome(step, value, failed=failed)
         step.shared = step.activation = step.pictures = None  # the program's objects are let go
         self.emit(span)
 
-    def _outcome(self, step: Step, value: object, failed: bool) -> None:
+    def outcome(self, step: Step, value: object, *, failed: bool) -> None:
         """What a step returned, the store after it, and what changed in it."""
         span = step.span
         capture = step.capture

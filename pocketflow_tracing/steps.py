@@ -171,12 +171,26 @@ def _successors(node: object) -> list[tuple[str, object]]:
     return [(action if type(action) is str else class_name(type(action)), node) for action, node in pairs]
 
 
+FIRST_ATTEMPT: dict[int | None, dict[str, Any]] = {}
+"""What the first attempt says of itself where there are no items, by `max_attempts`; never changed."""
+
+
+def first_attempt(max_attempts: int | None) -> dict[str, Any]:
+    """What the first attempt of so many says of itself."""
+    said: dict[str, Any] = {"attempt": 1}
+    if max_attempts is not None:
+        said["max_attempts"] = max_attempts
+    if len(FIRST_ATTEMPT) < 100:
+        FIRST_ATTEMPT[max_attempts] = said
+    return said
+
+
 class Activation:
     """One running frame of machinery, together with the `_exec` that it calls directly, if it does."""
 
     __slots__ = (
-        "attempt", "before", "call", "failed", "frame", "given", "handled", "inner", "is_top", "item",
-        "machinery", "opaque", "opaque_before", "parent", "phase", "step", "store_before", "thread",
+        "attempt", "before", "call", "failed", "frame", "given", "handled", "inner", "is_ordinary", "is_top",
+        "item", "machinery", "opaque", "opaque_before", "parent", "phase", "step", "store_before", "thread",
     )  # fmt: skip
 
     # Set by whoever opens what they are about; nobody reads them before.
@@ -199,6 +213,8 @@ class Activation:
         self.thread = get_ident()
         self.is_top = False
         """Whether this frame opened `step`, and closes it when it ends."""
+        self.is_ordinary = False
+        """Whether all went so far as it nearly always does."""
         self.inner: FrameType | None = None
         """The frame of PocketFlow's own `_exec`, while its own `_run`, which this frame runs, is in it."""
         self.phase: LiveSpan | None = None

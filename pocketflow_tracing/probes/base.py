@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Protocol
 
 from ..anatomy import Call, Machinery
 from ..errors import RECORDER, report_failure
 
+Called = Callable[[FrameType, object, object], None]
+"""Told that a frame makes a call: of what, and with which first argument."""
+Returned = Callable[[FrameType, object], None]
+"""Told that a frame returned a value."""
+
 
 class Listener(Protocol):
     """Who is told; in this package, the recorder. No `Exception` it raises reaches the program."""
+
+    def listeners(self, piece: Machinery) -> tuple[dict[int, Called], Returned]:
+        """Who is told of the calls of `piece`, by offset, and of its return, by a probe that sees both."""
 
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`."""

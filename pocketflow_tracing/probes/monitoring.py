@@ -14,8 +14,7 @@ from typing import Any
 
 from ..anatomy import Machinery, Role
 from ..errors import tell_once
-from ..reading import code_of
-from .base import Listener, callback_failed
+from .base import Called, Listener, Returned, callback_failed
 
 NAME = "pocketflow-tracing"
 # 0, 1 and 2 are the debugger's, coverage's and the profiler's by convention; 5 is the optimizer's.
@@ -30,6 +29,9 @@ class MonitoringProbe:
         self._machinery = machinery
         self._listener = listener
         self._watched: dict[int, CodeType] = {}
+        # Who is told of what, by `id` of the code.
+        self._calls: dict[int, dict[int, Called]] = {}
+        self._returns: dict[int, Returned] = {}
         self._tool: int | None = None
         self.was_hit = False  # and if one was, events go on
         monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
@@ -98,8 +100,10 @@ class MonitoringProbe:
                 events |= self._monitoring.events.PY_YIELD
             if _LOCAL_UNWIND:
                 events |= self._monitoring.events.PY_UNWIND
+            key = id(piece.code)
+            self._calls[key], self._returns[key] = self._listener.listeners(piece)
             self._monitoring.set_local_events(tool, piece.code, events)
-            self._watched[id(piece.code)] = piece.code
+            self._watched[key] = piece.code
 
     def is_lost(self) -> bool:
         """Whether the tool id is no longer ours."""
@@ -113,6 +117,7 @@ class MonitoringProbe:
         """
         events = self._monitoring.events
         listener, machinery, disable = self._listener, self._machinery, self._monitoring.DISABLE
+        calls, returns = self._calls, self._returns
 
         def on_start(code: CodeType, offset: int) -> object:
             try:
@@ -123,15 +128,13 @@ class MonitoringProbe:
 
         def on_call(code: CodeType, offset: int, called: object, argument: object) -> object:
             try:
-                piece = machinery[id(code)]
-                call = piece.calls.get(offset)
-                if call is not None:
-                    entered = None if call.kind is None else code_of(called)
-                    listener.calling(piece, _getframe(1), call, entered, argument)
-                elif piece.own:
+                told = calls[id(code)].get(offset)
+                if told is not None:
+                    told(_getframe(1), called, argument)
+                elif machinery[id(code)].own:
                     return disable
                 else:  # in an override even an unknown call ends the phase before it
-                    listener.moved(piece, _getframe(1))
+                    listener.moved(machinery[id(code)], _getframe(1))
             except Exception as failure:
                 callback_failed(listener, failure)
             return None
@@ -158,7 +161,7 @@ class MonitoringProbe:
 
         def on_return(code: CodeType, offset: int, value: object) -> object:
             try:
-                listener.ended(machinery[id(code)], _getframe(1), value, None, False)
+                returns[id(code)](_getframe(1), value)
             except Exception as failure:
                 callback_failed(listener, failure)
             return None

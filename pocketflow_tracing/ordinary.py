@@ -1,0 +1,375 @@
+"""PocketFlow's own `_run`, `_exec` and `get_next_node`, as nearly every node goes through them.
+
+Written out flat, since this is what a traced run pays for: no call where a line will do. What is not
+as expected is left, untouched, to the recorder, which can do all of it. Both work on the same
+activations, steps and spans, so a node may change over at any event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from .anatomy import Call, Machinery, Role
+from .bridge import attach, detach
+from .live import LiveSpan, clock
+from .model import SpanKind, Status
+from .reading import class_name, fields_of
+from .scopes import get_here, set_here
+from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, first_attempt
+from .values import compare, snapshot
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_PREP, _EXEC, _POST = SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
+_OK = Status.OK
+_get = object.__getattribute__
+
+Called = Callable[[FrameType, object, object], None]
+"""Told that a frame makes a call: of what, and with which first argument."""
+Returned = Callable[[FrameType, object], None]
+"""Told that a frame returned a value."""
+
+
+class OrdinaryRun:
+    """PocketFlow's own `_run` or `_run_async`, of a node that a flow of PocketFlow's runs."""
+
+    __slots__ = (
+        "active", "frames", "piece", "post_call", "prep_call", "recorder", "shared", "span_ended", "spans",
+        "starting", "types",
+    )  # fmt: skip
+
+    def __init__(self, piece: Machinery, recorder: Recorder) -> None:
+        self.piece = piece
+        self.recorder = recorder
+        self.frames = recorder.frames
+        self.starting = recorder.starting
+        self.active = recorder.frames.active
+        self.types = recorder.anatomy.types
+        self.spans = recorder.spans
+        self.span_ended = recorder.spans.outlet.span_ended
+        self.prep_call = next(call for call in piece.calls.values() if call.kind is _PREP)
+        self.post_call = next(call for call in piece.calls.values() if call.kind is _POST)
+        self.shared = piece.arguments[0]
+
+    def calls(self, call: Call) -> Called | None:
+        """Who is to be told of `call`."""
+        if call is self.prep_call:
+            return self.prep_called
+        if call is self.post_call:
+            return self.post_called
+        return partial(self.middle_called, call)
+
+    def prep_called(self, frame: FrameType, called: object, owner: object) -> None:
+        """The run begins: a node of its flow, and its first phase."""
+        active = self.active
+        outer = active.get(id(frame.f_back))
+        node_type = self.types.get(id(type(owner)))
+        current = get_here()
+        if (
+            outer is None
+            or node_type is None
+            or type(current) is not LiveSpan
+            or current is not outer.step.span
+            or outer.step.walk is None
+            or current.end
+            or node_type.phases[self.prep_call.name].function != id(called)
+            or current.trace.debug
+            or not current.trace.pending
+            or current.capture.is_partial
+            or self.frames.inherited
+            or self.starting.warned
+            or id(frame) in active
+        ):
+            return self.recorder.called(self.piece, self.prep_call, frame, called, owner)
+        above = outer.step
+        capture = current.capture
+        walk = above.walk
+        original = walk.next
+        if type(original) is not type(owner):
+            original = owner
+        key = walk.keys.known.get(id(original)) or walk.keys.of(original)
+        walk.visits[key] = visit = walk.visits.get(key, 0) + 1
+
+        now = clock()
+        span = LiveSpan(current.trace, current, node_type.kind, node_type.name, now)
+        step = Step(span, node_type, owner, None, key)
+        step.visit = visit
+        fields = _get(owner, "__dict__")
+        limit = fields.get("max_retries")
+        if type(limit) is int:
+            step.max_attempts = limit
+        given = None
+        if capture.stores:
+            given = self._input(frame, step, above, fields)
+            now = clock()  # taking the input is no part of the phase
+        active[id(frame)] = step.activation = activation = Activation(self.piece, frame, step, current)
+        activation.is_top = activation.is_ordinary = True
+        phase_type = node_type.phases[self.prep_call.name]
+        if not phase_type.shows:
+            set_here(span)
+            return None
+        activation.call = self.prep_call
+        activation.phase = phase = LiveSpan(current.trace, span, _PREP, phase_type.title, now, step)
+        phase.input = given
+        set_here(phase)
+        if current.trace.is_bridged:
+            attach(phase)
+        return None
+
+    def _input(self, frame: FrameType, step: Step, above: Step, fields: dict[str, Any]) -> dict[str, Any]:
+        """Take the store as the input of a node and of its prep; also its params."""
+        limits = step.capture.limits
+        step.shared = shared = frame.f_locals.get(self.shared)
+        previous = None if above.pictures is None else above.pictures.latest
+        latest = snapshot(shared, limits, previous)
+        step.pictures = Pictures(latest)
+        step.span.input = given = {"shared": latest}
+        params = fields.get("params")
+        if params and type(params) is dict:
+            step.span.attributes = {"params": snapshot(params, limits)}
+        return given
+
+    def middle_called(self, call: Call, frame: FrameType, called: object, argument: object) -> None:
+        """The run calls `_exec` or `_orch`: prep has returned."""
+        activation = self.active.get(id(frame))
+        if activation is None or not activation.is_ordinary or activation.inner is not None:
+            return self.recorder.called(self.piece, call, frame, called, argument)
+        phase = activation.phase
+        if phase is None:
+            return None
+        phase.end = clock()
+        phase.status = _OK
+        activation.phase = None
+        trace = phase.trace
+        if trace.is_bridged:
+            detach(phase)
+        step = activation.step
+        seen = step.pictures
+        if seen is not None:
+            activation.given = result = frame.f_locals.get(self.prep_call.result)
+            phase.output = picture = snapshot(result, phase.capture.limits)
+            if not step.type.runs_code:
+                seen.prep_out = (result, picture)
+        trace.open.pop(phase.seq, None)
+        self.span_ended(phase)
+        return None
+
+    def post_called(self, frame: FrameType, called: object, owner: object) -> None:
+        """The run calls post, the last thing it does."""
+        activation = self.active.get(id(frame))
+        if (
+            activation is None
+            or not activation.is_ordinary
+            or activation.phase is not None
+            or activation.inner is not None
+            or activation.step.type.phases[self.post_call.name].function != id(called)
+        ):
+            return self.recorder.called(self.piece, self.post_call, frame, called, owner)
+        step = activation.step
+        span = step.span
+        phase_type = step.type.phases[self.post_call.name]
+        if not phase_type.shows:
+            return None
+        activation.call = self.post_call
+        activation.phase = phase = LiveSpan(span.trace, span, _POST, phase_type.title, clock(), step)
+        seen = step.pictures
+        if seen is not None:
+            limits = span.capture.limits
+            seen.latest = activation.store_before = latest = snapshot(step.shared, limits, seen.latest)
+            prep_res, exec_res = self.piece.results(frame.f_locals)
+            phase.input = {
+                "shared": latest,
+                "prep_res": snapshot(prep_res, limits),
+                "exec_res": span.capture.picture(exec_res, seen.exec_out),
+            }
+            phase.start = clock()  # taking the input is no part of the phase
+        set_here(phase)
+        if span.trace.is_bridged:
+            attach(phase)
+        return None
+
+    def returned(self, frame: FrameType, value: object) -> None:
+        """The run is over, and so are its post and its node."""
+        activation = self.active.get(id(frame))
+        if (
+            activation is None
+            or not activation.is_ordinary
+            or activation.inner is not None
+            or self.recorder.when_idle is not None
+        ):
+            return self.recorder.ended(self.piece, frame, value, None, False)
+        del self.active[id(frame)]
+        step = activation.step
+        span = step.span
+        trace = span.trace
+        span_ended = self.span_ended
+        now = clock()
+        phase = activation.phase
+        if phase is not None:
+            phase.end = now
+            phase.status = _OK
+            activation.phase = None
+            if trace.is_bridged:
+                detach(phase)
+            if step.pictures is not None:
+                _changes(activation, step, phase, value)
+                now = clock()
+            trace.open.pop(phase.seq, None)
+            span_ended(phase)
+        current = get_here()
+        if type(current) is LiveSpan and current.step is step:
+            set_here(activation.before)
+        span.end = now
+        span.status = _OK
+        step.action = value if value is None or type(value) is str else class_name(type(value))
+        if step.pictures is not None:
+            self.spans.outcome(step, value, failed=False)
+        step.shared = step.activation = step.pictures = None  # the program's objects are let go
+        trace.open.pop(span.seq, None)
+        span_ended(span)
+        return None
+
+
+class OrdinaryExec:
+    """PocketFlow's own `_exec` that its own `_run` calls: the first attempt, and the only one if it succeeds."""
+
+    __slots__ = ("active", "call", "frames", "given", "piece", "recorder", "span_ended")
+
+    def __init__(self, piece: Machinery, recorder: Recorder) -> None:
+        self.piece = piece
+        self.recorder = recorder
+        self.frames = recorder.frames
+        self.active = recorder.frames.active
+        self.span_ended = recorder.spans.outlet.span_ended
+        self.call = next(call for call in piece.calls.values() if call.kind is _EXEC)
+        self.given = piece.arguments[0]
+
+    def calls(self, call: Call) -> Called | None:
+        """Who is to be told of `call`."""
+        return self.exec_called if call is self.call else None
+
+    def exec_called(self, frame: FrameType, called: object, owner: object) -> None:
+        """An attempt begins."""
+        active = self.active
+        activation = active.get(id(frame.f_back))
+        if (
+            activation is None
+            or not activation.is_ordinary
+            or activation.phase is not None
+            or activation.inner is not None
+            or activation.attempt
+            or activation.step.numbers is not None
+            or activation.step.type.phases[self.call.name].function != id(called)
+            or self.frames.inherited
+            or id(frame) in active
+        ):
+            return self.recorder.called(self.piece, self.call, frame, called, owner)
+        active[id(frame)] = activation
+        activation.inner = frame
+        step = activation.step
+        span = step.span
+        phase_type = step.type.phases[self.call.name]
+        if not phase_type.shows:
+            return None
+        activation.attempt = step.attempts = 1
+        activation.call = self.call
+        activation.phase = phase = LiveSpan(span.trace, span, _EXEC, phase_type.title, clock(), step)
+        phase.attributes = FIRST_ATTEMPT.get(step.max_attempts) or first_attempt(step.max_attempts)
+        seen = step.pictures
+        if seen is not None:
+            activation.given = given = frame.f_locals.get(self.given)
+            phase.input = {"prep_res": span.capture.picture(given, seen.prep_out)}
+            phase.start = clock()  # taking the input is no part of the phase
+        set_here(phase)
+        if span.trace.is_bridged:
+            attach(phase)
+        return None
+
+    def returned(self, frame: FrameType, value: object) -> None:
+        """The attempt succeeded."""
+        activation = self.active.get(id(frame))
+        if activation is None or not activation.is_ordinary or activation.inner is not frame:
+            return self.recorder.ended(self.piece, frame, value, None, False)
+        del self.active[id(frame)]
+        activation.inner = None
+        phase = activation.phase
+        if phase is None:
+            return None
+        phase.end = clock()
+        phase.status = _OK
+        activation.phase = None
+        trace = phase.trace
+        if trace.is_bridged:
+            detach(phase)
+        step = activation.step
+        seen = step.pictures
+        if seen is not None:
+            phase.output = picture = snapshot(value, phase.capture.limits)
+            if not step.type.runs_code:
+                seen.exec_out = (value, picture)
+        trace.open.pop(phase.seq, None)
+        self.span_ended(phase)
+        return None
+
+
+class OrdinaryNext:
+    """PocketFlow's own `get_next_node`, called by its own `_orch`."""
+
+    __slots__ = ("active", "piece", "recorder", "types")
+
+    def __init__(self, piece: Machinery, recorder: Recorder) -> None:
+        self.piece = piece
+        self.recorder = recorder
+        self.active = recorder.frames.active
+        self.types = recorder.anatomy.types
+
+    def calls(self, call: Call) -> Called | None:
+        """Who is to be told of `call`."""
+        return None
+
+    def returned(self, frame: FrameType, value: object) -> None:
+        """A flow chose its next node, None where it ends."""
+        flow = self.active.get(id(frame.f_back))
+        if flow is None or flow.opaque is not None or flow.step.walk is None:
+            return self.recorder.ended(self.piece, frame, value, None, False)
+        if value is not None:
+            node_type = self.types.get(id(type(value)))
+            if node_type is None or not node_type.is_plain:
+                return self.recorder.ended(self.piece, frame, value, None, False)
+            fields = fields_of(value)
+            if "_run" in fields or "_run_async" in fields:
+                return self.recorder.ended(self.piece, frame, value, None, False)
+        flow.step.walk.next = value
+        return None
+
+
+def ordinary(piece: Machinery, recorder: Recorder) -> OrdinaryRun | OrdinaryExec | OrdinaryNext | None:
+    """Who can be told of `piece` in place of the recorder, if anybody."""
+    if not piece.own or piece.is_batch:
+        return None
+    if piece.role is Role.NEXT:
+        return OrdinaryNext(piece, recorder)
+    if piece.is_lazy:
+        kinds = {call.kind for call in piece.calls.values()}
+        if piece.role is Role.RUN and {_PREP, _POST} <= kinds:
+            return OrdinaryRun(piece, recorder)
+        if piece.role is Role.EXEC and _EXEC in kinds:
+            return OrdinaryExec(piece, recorder)
+    return None
+
+
+def _changes(activation: Activation, step: Step, phase: LiveSpan, value: object) -> None:
+    """Take what post returned, and what it changed in the store."""
+    limits = phase.capture.limits
+    seen = step.pictures
+    assert seen is not None
+    phase.output = output = snapshot(value, limits)
+    seen.post_out = (value, output)
+    before = activation.store_before
+    seen.latest = after = snapshot(step.shared, limits, before)
+    phase.changes = changes = None if after is before else compare(before, after)
+    seen.post_changes = (before, after, changes)
