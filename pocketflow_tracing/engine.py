@@ -63,8 +63,8 @@ class Engine:
         scope = Scope(settings, here.get(), owner=owner)
         scope.announces = announces
         with self._lock:
-            self._open += 1
             self._watch(every_thread=process)
+            self._open += 1
             if process:
                 self.scopes.process.append(scope)
             elif announces:

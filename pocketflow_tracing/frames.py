@@ -22,8 +22,8 @@ class Frames:
     """What is under way, by frame and by node."""
 
     def __init__(self) -> None:
-        self.active: dict[int, Activation] = {}
-        """By `id` of the frame."""
+        self.active: dict[FrameType | None, Activation] = {}
+        """By frame: a frame compares by identity, and cannot be mistaken for another while it is a key."""
         self.muted: dict[int, tuple[FrameType, Any]] = {}
         """The frames of runs that are left alone, with what was current before them."""
         self.inherited: dict[int, FrameType] = {}
@@ -77,7 +77,7 @@ class Frames:
         activation: Activation | None = None if span.step is None else span.step.activation
         if activation is None:
             return True
-        if self.active.get(id(activation.frame)) is not activation:
+        if self.active.get(activation.frame) is not activation:
             return False
         if activation.machinery.is_suspendable or activation.thread != get_ident():
             return True
@@ -92,9 +92,9 @@ class Frames:
 
     def forget(self, trace: LiveTrace) -> None:
         """Forget the frames of a trace that is over."""
-        for key, activation in list(self.active.items()):
+        for frame, activation in list(self.active.items()):
             if activation.step.span.trace is trace:
-                self.active.pop(key, None)
+                self.active.pop(frame, None)
 
     def has_gone(self, trace: LiveTrace) -> bool:
         """Whether nothing that keeps `trace` open can come to an end any more.

@@ -38,21 +38,20 @@ class OrdinaryRun:
     """PocketFlow's own `_run` or `_run_async`, of a node that a flow of PocketFlow's runs."""
 
     __slots__ = (
-        "active", "frames", "piece", "post_call", "prep_call", "recorder", "shared", "span_ended", "spans",
-        "starting", "types",
+        "active", "piece", "post_call", "prep_call", "prep_result", "recorder", "shared", "span_ended",
+        "spans", "types",
     )  # fmt: skip
 
     def __init__(self, piece: Machinery, recorder: Recorder) -> None:
         self.piece = piece
         self.recorder = recorder
-        self.frames = recorder.frames
-        self.starting = recorder.starting
         self.active = recorder.frames.active
         self.types = recorder.anatomy.types
         self.spans = recorder.spans
         self.span_ended = recorder.spans.outlet.span_ended
         self.prep_call = next(call for call in piece.calls.values() if call.kind is _PREP)
         self.post_call = next(call for call in piece.calls.values() if call.kind is _POST)
+        self.prep_result = self.prep_call.result or ""
         self.shared = piece.arguments[0]
 
     def calls(self, call: Call) -> Called | None:
@@ -66,36 +65,26 @@ class OrdinaryRun:
     def prep_called(self, frame: FrameType, called: object, owner: object) -> None:
         """The run begins: a node of its flow, and its first phase."""
         active = self.active
-        outer = active.get(id(frame.f_back))
+        outer = active.get(frame.f_back)
         node_type = self.types.get(id(type(owner)))
-        current = get_here()
-        if (
-            outer is None
-            or node_type is None
-            or type(current) is not LiveSpan
-            or current is not outer.step.span
-            or outer.step.walk is None
-            or current.end
-            or node_type.phases[self.prep_call.name].function != id(called)
-            or current.trace.debug
-            or not current.trace.pending
-            or current.capture.is_partial
-            or self.frames.inherited
-            or self.starting.warned
-            or id(frame) in active
-        ):
+        if outer is None or outer.walk is None or node_type is None:
             return self.recorder.called(self.piece, self.prep_call, frame, called, owner)
+        walk = outer.walk
         above = outer.step
-        capture = current.capture
-        walk = above.walk
+        parent = above.span
+        trace = parent.trace
+        phase_type = node_type.phases[self.prep_call.name]
+        if phase_type.function != id(called) or get_here() is not parent or not trace.pending:
+            return self.recorder.called(self.piece, self.prep_call, frame, called, owner)
         original = walk.next
         if type(original) is not type(owner):
             original = owner
         key = walk.keys.known.get(id(original)) or walk.keys.of(original)
-        walk.visits[key] = visit = walk.visits.get(key, 0) + 1
+        visits = walk.visits
+        visits[key] = visit = visits.get(key, 0) + 1
 
         now = clock()
-        span = LiveSpan(current.trace, current, node_type.kind, node_type.name, now)
+        span = LiveSpan(trace, parent, node_type.kind, node_type.name, now)
         step = Step(span, node_type, owner, None, key)
         step.visit = visit
         fields = _get(owner, "__dict__")
@@ -103,20 +92,21 @@ class OrdinaryRun:
         if type(limit) is int:
             step.max_attempts = limit
         given = None
-        if capture.stores:
+        if span.capture.stores:
             given = self._input(frame, step, above, fields)
             now = clock()  # taking the input is no part of the phase
-        active[id(frame)] = step.activation = activation = Activation(self.piece, frame, step, current)
+        active[frame] = step.activation = activation = Activation(
+            self.piece, frame, step, parent, outer.thread
+        )
         activation.is_top = activation.is_ordinary = True
-        phase_type = node_type.phases[self.prep_call.name]
         if not phase_type.shows:
             set_here(span)
             return None
         activation.call = self.prep_call
-        activation.phase = phase = LiveSpan(current.trace, span, _PREP, phase_type.title, now, step)
+        activation.phase = phase = LiveSpan(trace, span, _PREP, phase_type.title, now, step)
         phase.input = given
         set_here(phase)
-        if current.trace.is_bridged:
+        if trace.is_bridged:
             attach(phase)
         return None
 
@@ -135,7 +125,7 @@ class OrdinaryRun:
 
     def middle_called(self, call: Call, frame: FrameType, called: object, argument: object) -> None:
         """The run calls `_exec` or `_orch`: prep has returned."""
-        activation = self.active.get(id(frame))
+        activation = self.active.get(frame)
         if activation is None or not activation.is_ordinary or activation.inner is not None:
             return self.recorder.called(self.piece, call, frame, called, argument)
         phase = activation.phase
@@ -150,7 +140,7 @@ class OrdinaryRun:
         step = activation.step
         seen = step.pictures
         if seen is not None:
-            activation.given = result = frame.f_locals.get(self.prep_call.result)
+            activation.given = result = frame.f_locals.get(self.prep_result)
             phase.output = picture = snapshot(result, phase.capture.limits)
             if not step.type.runs_code:
                 seen.prep_out = (result, picture)
@@ -160,7 +150,7 @@ class OrdinaryRun:
 
     def post_called(self, frame: FrameType, called: object, owner: object) -> None:
         """The run calls post, the last thing it does."""
-        activation = self.active.get(id(frame))
+        activation = self.active.get(frame)
         if (
             activation is None
             or not activation.is_ordinary
@@ -194,7 +184,7 @@ class OrdinaryRun:
 
     def returned(self, frame: FrameType, value: object) -> None:
         """The run is over, and so are its post and its node."""
-        activation = self.active.get(id(frame))
+        activation = self.active.get(frame)
         if (
             activation is None
             or not activation.is_ordinary
@@ -202,7 +192,7 @@ class OrdinaryRun:
             or self.recorder.when_idle is not None
         ):
             return self.recorder.ended(self.piece, frame, value, None, False)
-        del self.active[id(frame)]
+        del self.active[frame]
         step = activation.step
         span = step.span
         trace = span.trace
@@ -235,14 +225,13 @@ class OrdinaryRun:
 
 
 class OrdinaryExec:
-    """PocketFlow's own `_exec` that its own `_run` calls: the first attempt, and the only one if it succeeds."""
+    """PocketFlow's own `_exec` that its own `_run` calls: the first attempt, mostly the only one."""
 
-    __slots__ = ("active", "call", "frames", "given", "piece", "recorder", "span_ended")
+    __slots__ = ("active", "call", "given", "piece", "recorder", "span_ended")
 
     def __init__(self, piece: Machinery, recorder: Recorder) -> None:
         self.piece = piece
         self.recorder = recorder
-        self.frames = recorder.frames
         self.active = recorder.frames.active
         self.span_ended = recorder.spans.outlet.span_ended
         self.call = next(call for call in piece.calls.values() if call.kind is _EXEC)
@@ -255,20 +244,17 @@ class OrdinaryExec:
     def exec_called(self, frame: FrameType, called: object, owner: object) -> None:
         """An attempt begins."""
         active = self.active
-        activation = active.get(id(frame.f_back))
+        activation = active.get(frame.f_back)
         if (
             activation is None
             or not activation.is_ordinary
             or activation.phase is not None
             or activation.inner is not None
             or activation.attempt
-            or activation.step.numbers is not None
             or activation.step.type.phases[self.call.name].function != id(called)
-            or self.frames.inherited
-            or id(frame) in active
         ):
             return self.recorder.called(self.piece, self.call, frame, called, owner)
-        active[id(frame)] = activation
+        active[frame] = activation
         activation.inner = frame
         step = activation.step
         span = step.span
@@ -291,10 +277,10 @@ class OrdinaryExec:
 
     def returned(self, frame: FrameType, value: object) -> None:
         """The attempt succeeded."""
-        activation = self.active.get(id(frame))
+        activation = self.active.get(frame)
         if activation is None or not activation.is_ordinary or activation.inner is not frame:
             return self.recorder.ended(self.piece, frame, value, None, False)
-        del self.active[id(frame)]
+        del self.active[frame]
         activation.inner = None
         phase = activation.phase
         if phase is None:
@@ -333,7 +319,7 @@ class OrdinaryNext:
 
     def returned(self, frame: FrameType, value: object) -> None:
         """A flow chose its next node, None where it ends."""
-        flow = self.active.get(id(frame.f_back))
+        flow = self.active.get(frame.f_back)
         if flow is None or flow.opaque is not None or flow.step.walk is None:
             return self.recorder.ended(self.piece, frame, value, None, False)
         if value is not None:

@@ -65,7 +65,7 @@ class Recorder:
         self, piece: Machinery, frame: FrameType, call: Call, code: CodeType | None, argument: object
     ) -> None:
         """`frame` makes `call` and so enters `code`, if Python; `argument` is the first, if known."""
-        activation = self._active.get(id(frame))
+        activation = self._active.get(frame)
         if activation is None:
             activation = self._first_call(piece, frame, call, argument)
             if activation is None:
@@ -118,19 +118,19 @@ class Recorder:
 
     def moved(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` came to another line, or yielded an item: what it called before is over."""
-        activation = self._active.get(id(frame))
+        activation = self._active.get(frame)
         if activation is not None and activation.phase is not None:
             self._phases.move_on(activation, frame)
 
     def callee_returned(self, frame: FrameType, value: object) -> None:
         """What `frame` called returned `value` (only probes that see this tell it)."""
-        activation = self._active.get(id(frame))
+        activation = self._active.get(frame)
         if activation is not None and activation.phase is not None:
             self._phases.end(activation, (value,), None, False)
 
     def callee_raised(self, frame: FrameType, exception: BaseException | None) -> None:
         """What `frame` called raised (only probes that see this tell it)."""
-        activation = self._active.get(id(frame))
+        activation = self._active.get(frame)
         if activation is not None and activation.phase is not None:
             self._phases.end(activation, None, exception, True)
 
@@ -181,7 +181,7 @@ class Recorder:
         failed: bool,
     ) -> None:
         """`frame` ended: it returned `value`, or `failed` by `exception`, None where the probe saw none."""
-        activation = self._active.pop(id(frame), None)
+        activation = self._active.pop(frame, None)
         if activation is None:
             activation = self._passed(piece, frame, value, failed)
             if activation is None:
@@ -197,7 +197,7 @@ class Recorder:
             activation.inner = None
             if inner is frame:
                 return
-            self._active.pop(id(inner), None)  # a signal or a deep stack cost us its end
+            self._active.pop(inner, None)  # a signal or a deep stack cost us its end
         if activation.opaque is not None:
             self._end_opaque(activation, None, exception, failed)
         if piece.role is _EXEC:
@@ -233,12 +233,12 @@ class Recorder:
         elif failed and piece.role is _RUN and piece.is_lazy and frame.f_lasti < piece.first_phase:
             # It did not come to call its prep.
             self.starting.run_started(piece, frame)
-            return self._active.pop(key, None)
+            return self._active.pop(frame, None)
         return None
 
     def _chosen(self, frame: FrameType, node: object) -> None:
         """A flow chose its next node, None where it ends."""
-        flow = self._active.get(id(frame.f_back))
+        flow = self._active.get(frame.f_back)
         if flow is None:  # the program's own code stands between
             span = get_here()
             step = span.step if type(span) is LiveSpan else None

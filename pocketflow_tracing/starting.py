@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from threading import get_ident
 from types import FrameType
 from typing import Final, Protocol
 
@@ -75,14 +76,14 @@ class Starting:
                 return False
             piece = self.anatomy.machinery.get(id(outer.f_code))
             if piece is not None and piece.role in (_ENTRY, _RUN):
-                return id(outer) not in self._frames.active  # a traced one whose context was left
+                return outer not in self._frames.active  # a traced one whose context was left
             outer = outer.f_back
         return False
 
     def _locate(self, frame: FrameType) -> tuple[LiveSpan | None, list[Scope] | None]:
         """Where a run that begins in `frame` belongs; a trace that lost its end is ended first."""
         span, scopes = self._scopes.locate()
-        outer = self._frames.active.get(id(frame.f_back))
+        outer = self._frames.active.get(frame.f_back)
         if span is not None and outer is not None and outer.step is span.step:
             return span, scopes  # called by a frame of that very step
         while span is not None and not self._frames.is_alive(span, frame):
@@ -98,7 +99,7 @@ class Starting:
         if owner is None:
             return None
         current = get_here()
-        outer = self._frames.active.get(id(frame.f_back))
+        outer = self._frames.active.get(frame.f_back)
         span: LiveSpan | None
         scopes: list[Scope] | None
         if (
@@ -123,7 +124,7 @@ class Starting:
         return self._open_run(piece, frame, owner, values.get(piece.arguments[0]), span, scopes, current)
 
     def _join(self, piece: Machinery, frame: FrameType, step: Step) -> Activation:
-        activation = self._frames.active[id(frame)] = Activation(piece, frame, step, get_here())
+        activation = self._frames.active[frame] = Activation(piece, frame, step, get_here(), get_ident())
         return activation
 
     def _open_run(
@@ -141,7 +142,7 @@ class Starting:
             self._frames.muted[id(frame)] = (frame, current)
             set_here(Scope(Settings(), current, muted=True))
             return None
-        activation = self._frames.active[id(frame)] = Activation(piece, frame, step, current)
+        activation = self._frames.active[frame] = Activation(piece, frame, step, current, get_ident())
         activation.is_top = True
         step.activation = activation
         set_here(step.span)
@@ -220,7 +221,9 @@ class Starting:
         if start is None:  # PocketFlow 0.0.1
             start = read(owner, "start", None)
         walking = activation.step
-        walking.walk = Walk(keys_for(walking.span, start, self.anatomy), start)
+        walk = walking.walk = Walk(keys_for(walking.span, start, self.anatomy), start)
+        if piece.own and not walking.span.trace.debug and not walking.capture.is_partial:
+            activation.walk = walk
         if start is not None and not self.anatomy.is_plain(start):
             self.meet(activation, start)
         return activation
@@ -256,11 +259,11 @@ class Starting:
 
         Called by PocketFlow's own `_run`, it shares the activation: the phases of both are one sequence.
         """
-        activation = self._frames.active.get(id(frame.f_back)) if piece.own else None
+        activation = self._frames.active.get(frame.f_back) if piece.own else None
         if activation is not None and (activation.phase is not None or activation.machinery.role is not _RUN):
             activation = None  # it is not called for itself, but as a phase, or for an item
         if activation is not None and activation.machinery.passes_on and activation.inner is None:
-            self._frames.active[id(frame)] = activation
+            self._frames.active[frame] = activation
             activation.inner = frame
         else:
             found = self._step_at(piece, frame)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -64,10 +63,18 @@ class Pictures:
 class Step:
     """One run of a node, flow or iteration: its span and what its phases need to know."""
 
+    # Slots, filled at once: what only the class has takes ten times as long to read. The rest is rare.
     __slots__ = (
-        "action", "activation", "attempts", "capture", "failed", "key", "max_attempts", "numbers", "owner",
-        "pictures", "shared", "span", "type", "visit", "walk",
+        "__dict__", "action", "activation", "attempts", "capture", "key", "max_attempts", "owner", "pictures",
+        "shared", "span", "type", "visit",
     )  # fmt: skip
+
+    numbers: count[int] | None = None
+    """Numbers the items while a batch `_exec` hands them out, or the iterations of a batch flow."""
+    failed: tuple[LiveSpan, ...] = ()
+    """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
+    walk: Walk | None = None
+    """The way through the nodes of this step, where it is a flow or an iteration."""
 
     def __init__(self, span: LiveSpan, kind: NodeType, owner: object, shared: object, key: str) -> None:
         span.step = self
@@ -86,11 +93,6 @@ class Step:
         self.max_attempts: int | None = None
         self.action: object = NOTHING
         """What a node or flow returned; the name of its class where that is neither text nor None."""
-        self.numbers: count[int] | None = None
-        """Numbers the items while a batch `_exec` hands them out, or the iterations of a batch flow."""
-        self.failed: tuple[LiveSpan, ...] = ()
-        """Failed attempts that ran outside of an `_exec` we know, waiting for the outcome."""
-        self.walk: Walk | None = None
         self.pictures: Pictures | None = None
 
     def attributes(self) -> dict[str, Any]:
@@ -189,8 +191,8 @@ class Activation:
     """One running frame of machinery, together with the `_exec` that it calls directly, if it does."""
 
     __slots__ = (
-        "attempt", "before", "call", "failed", "frame", "given", "handled", "inner", "is_ordinary", "is_top",
-        "item", "machinery", "opaque", "opaque_before", "parent", "phase", "step", "store_before", "thread",
+        "__dict__", "attempt", "before", "call", "frame", "given", "handled", "inner", "is_ordinary",
+        "is_top", "machinery", "parent", "phase", "step", "store_before", "thread",
     )  # fmt: skip
 
     # Set by whoever opens what they are about; nobody reads them before.
@@ -200,17 +202,27 @@ class Activation:
     """The exception being handled when `phase` began: not one that `phase` raised."""
     store_before: Snapshot
     """The store as it was before the phase, where that is a post."""
-    opaque_before: Any
     parent: LiveSpan
     """Where the phase belongs whose code this frame runs."""
 
-    def __init__(self, machinery: Machinery, frame: FrameType, step: Step, before: Current) -> None:
+    item: int | None = None
+    failed: LiveSpan | None = None
+    """A failed attempt of which it is not known yet whether the program recovers from it."""
+    opaque: Step | None = None
+    """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
+    opaque_before: Any
+    walk: Walk | None = None
+    """The walk of this frame, where the nodes on it may take the ordinary way."""
+
+    def __init__(
+        self, machinery: Machinery, frame: FrameType, step: Step, before: Current, thread: int
+    ) -> None:
         self.machinery = machinery
         self.frame = frame
         self.step = step
         self.before = before
         """What was current when this frame began."""
-        self.thread = get_ident()
+        self.thread = thread
         self.is_top = False
         """Whether this frame opened `step`, and closes it when it ends."""
         self.is_ordinary = False
@@ -220,13 +232,8 @@ class Activation:
         self.phase: LiveSpan | None = None
         """The phase that a call of this frame began and that has not ended."""
         self.attempt = 0
-        self.item: int | None = None
         self.given: Any = None
         """What `_exec` was given: the input of its attempts."""
-        self.failed: LiveSpan | None = None
-        """A failed attempt of which it is not known yet whether the program recovers from it."""
-        self.opaque: Step | None = None
-        """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
 
 
 def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:
