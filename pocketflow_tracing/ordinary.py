@@ -103,8 +103,9 @@ class OrdinaryRun:
             set_here(span)
             return None
         activation.call = self.prep_call
-        activation.phase = phase = LiveSpan(trace, span, _PREP, phase_type.title, now, step)
+        phase = LiveSpan(trace, span, _PREP, phase_type.title, now, step)
         phase.input = given
+        activation.phase = phase
         set_here(phase)
         if trace.is_bridged:
             attach(phase)
@@ -165,7 +166,7 @@ class OrdinaryRun:
         if not phase_type.shows:
             return None
         activation.call = self.post_call
-        activation.phase = phase = LiveSpan(span.trace, span, _POST, phase_type.title, clock(), step)
+        phase = LiveSpan(span.trace, span, _POST, phase_type.title, clock(), step)
         seen = step.pictures
         if seen is not None:
             limits = span.capture.limits
@@ -177,6 +178,7 @@ class OrdinaryRun:
                 "exec_res": span.capture.picture(exec_res, seen.exec_out),
             }
             phase.start = clock()  # taking the input is no part of the phase
+        activation.phase = phase
         set_here(phase)
         if span.trace.is_bridged:
             attach(phase)
@@ -263,13 +265,14 @@ class OrdinaryExec:
             return None
         activation.attempt = step.attempts = 1
         activation.call = self.call
-        activation.phase = phase = LiveSpan(span.trace, span, _EXEC, phase_type.title, clock(), step)
+        phase = LiveSpan(span.trace, span, _EXEC, phase_type.title, clock(), step)
         phase.attributes = FIRST_ATTEMPT.get(step.max_attempts) or first_attempt(step.max_attempts)
         seen = step.pictures
         if seen is not None:
             activation.given = given = frame.f_locals.get(self.given)
             phase.input = {"prep_res": span.capture.picture(given, seen.prep_out)}
             phase.start = clock()  # taking the input is no part of the phase
+        activation.phase = phase
         set_here(phase)
         if span.trace.is_bridged:
             attach(phase)
