@@ -104,7 +104,6 @@ def ended(trace: LiveTrace, seen: Snapshot | None) -> LiveSpan:
     if seen is not None:
         span.input, span.output = {"shared": seen}, seen
     span.end = clock()
-    trace.open.clear()
     return span
 
 

@@ -210,7 +210,7 @@ class Engine:
 
 def _disown(trace: LiveTrace) -> None:
     trace.pending.clear()
-    for span in list(trace.open.values()):
+    for span in trace.under_way():
         span.end = clock()
     trace.open.clear()
 

@@ -37,7 +37,9 @@ os.register_at_fork(after_in_child=_sow)
 
 _SCATTER = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio
 _MASK = 2**64 - 1
-_UNSET = Status.UNSET
+_UNSET, _OK = Status.UNSET, Status.OK
+PHASE_FIELDS = 9
+"""Kind, name, seq, start, end, input, output, changes and attributes: what a step keeps of a phase."""
 
 
 class LiveSpan:
@@ -67,13 +69,14 @@ class LiveSpan:
         start: int,
         step: Any = None,
     ) -> None:
+        """A span that begins; `opened` makes those that do not belong to an open step."""
         self.trace = trace
         self.parent = parent
         self.kind = kind
         self.name = name
         self.start = start
         self.end = 0
-        self.seq = seq = next(trace.sequence)
+        self.seq = next(trace.sequence)
         self.step = step
         """The recorder's step this span belongs to, None for spans of the program's own."""
         self.capture: Capture = trace.capture if parent is None else parent.capture
@@ -85,7 +88,6 @@ class LiveSpan:
         self.changes: Any = None
         self.attributes: dict[str, Any] | None = None
         """Of a step's own span only what its step does not say itself."""
-        trace.open[seq] = self
 
     @property
     def span_id(self) -> int:
@@ -96,6 +98,25 @@ class LiveSpan:
     def status_message(self) -> str:
         """What went wrong, in one line, "" where nothing did."""
         return "" if self.failure is None else f"{self.failure.type}: {self.failure.message}"
+
+    def phases(self) -> list[LiveSpan]:
+        """The phases of this node that its step kept, since they went as they nearly always do."""
+        step = self.step
+        if step is None or step.span is not self or not step.phases:
+            return []
+        kept = step.phases
+        return [self._phase(*kept[at : at + PHASE_FIELDS]) for at in range(0, len(kept), PHASE_FIELDS)]
+
+    def _phase(
+        self, kind: str, name: str, seq: int, start: int, end: int,
+        given: Any, output: Any, changes: Any, attributes: dict[str, Any] | None,
+    ) -> LiveSpan:  # fmt: skip
+        phase: LiveSpan = LiveSpan.__new__(LiveSpan)
+        phase.trace, phase.parent, phase.step, phase.capture = self.trace, self, self.step, self.capture
+        phase.kind, phase.name, phase.seq, phase.status = SpanKind(kind), name, seq, _OK
+        phase.start, phase.end = start, end
+        phase.input, phase.output, phase.changes, phase.attributes = given, output, changes, attributes
+        return phase
 
     def described(self) -> dict[str, Any]:
         """All attributes: what its step says of it, and what was added."""
@@ -136,7 +157,7 @@ class LiveTrace:
         self.scores: list[dict[str, JSON]] = []
         self.sequence = itertools.count()
         self.open: dict[int, LiveSpan] = {}
-        """The spans that have started and not ended, by number, in start order."""
+        """The spans that have started and not ended, by number, in start order; but see `under_way`."""
         self.root: LiveSpan | None = None
         self.span_count = 0
         """The spans the worker has taken."""
@@ -151,6 +172,26 @@ class LiveTrace:
         """The recorder's names for the nodes of each flow."""
         self.pending = [True]
         """Emptied by whoever reports the end of the trace, so that it is reported once."""
+
+    def under_way(self) -> list[LiveSpan]:
+        """The spans that have started and not ended, parents before their children."""
+        found: list[LiveSpan] = []
+        for span in list(self.open.values()):
+            found.append(span)
+            activation = None if span.step is None or span.step.span is not span else span.step.activation
+            phase = None if activation is None else activation.phase
+            if phase is not None and not phase.end and phase.seq not in self.open:
+                found.append(phase)
+        return found
+
+
+def opened(
+    trace: LiveTrace, parent: LiveSpan | None, kind: SpanKind, name: str, start: int, step: Any = None
+) -> LiveSpan:
+    """A span that begins, and is open in its trace."""
+    span = LiveSpan(trace, parent, kind, name, start, step)
+    trace.open[span.seq] = span
+    return span
 
 
 def span_hex(span_id: int) -> str:

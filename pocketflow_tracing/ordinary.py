@@ -85,6 +85,7 @@ class OrdinaryRun:
 
         now = clock()
         span = LiveSpan(trace, parent, node_type.kind, node_type.name, now)
+        trace.open[span.seq] = span
         step = Step(span, node_type, owner, None, key)
         step.visit = visit
         fields = _get(owner, "__dict__")
@@ -132,21 +133,22 @@ class OrdinaryRun:
         phase = activation.phase
         if phase is None:
             return None
-        phase.end = clock()
-        phase.status = _OK
-        activation.phase = None
-        trace = phase.trace
-        if trace.is_bridged:
+        now = clock()
+        if phase.trace.is_bridged:
             detach(phase)
         step = activation.step
         seen = step.pictures
+        picture = None
         if seen is not None:
             activation.given = result = frame.f_locals.get(self.prep_result)
-            phase.output = picture = snapshot(result, phase.capture.limits)
+            picture = snapshot(result, phase.capture.limits)
             if not step.type.runs_code:
                 seen.prep_out = (result, picture)
-        trace.open.pop(phase.seq, None)
-        self.span_ended(phase)
+        step.phases += (
+            "prep", phase.name, phase.seq, phase.start, now, phase.input, picture, None, phase.attributes
+        )  # fmt: skip
+        phase.end = now
+        activation.phase = None
         return None
 
     def post_called(self, frame: FrameType, called: object, owner: object) -> None:
@@ -198,44 +200,44 @@ class OrdinaryRun:
         step = activation.step
         span = step.span
         trace = span.trace
-        span_ended = self.span_ended
+        seen = step.pictures
         now = clock()
         phase = activation.phase
         if phase is not None:
-            phase.end = now
-            phase.status = _OK
-            activation.phase = None
             if trace.is_bridged:
                 detach(phase)
-            if step.pictures is not None:
-                _changes(activation, step, phase, value)
-                now = clock()
-            trace.open.pop(phase.seq, None)
-            span_ended(phase)
+            if seen is not None:
+                _take_changes(activation, step, seen, phase, value)
+            step.phases += (
+                "post", phase.name, phase.seq, phase.start, now, phase.input, phase.output, phase.changes,
+                phase.attributes,
+            )  # fmt: skip
+            phase.end = now
+            activation.phase = None
         current = get_here()
         if type(current) is LiveSpan and current.step is step:
             set_here(activation.before)
+        step.action = value if value is None or type(value) is str else class_name(type(value))
+        if seen is not None:
+            self.spans.outcome(step, value, failed=False)
+            now = clock()
         span.end = now
         span.status = _OK
-        step.action = value if value is None or type(value) is str else class_name(type(value))
-        if step.pictures is not None:
-            self.spans.outcome(step, value, failed=False)
         step.shared = step.activation = step.pictures = None  # the program's objects are let go
         trace.open.pop(span.seq, None)
-        span_ended(span)
+        self.span_ended(span)
         return None
 
 
 class OrdinaryExec:
     """PocketFlow's own `_exec` that its own `_run` calls: the first attempt, mostly the only one."""
 
-    __slots__ = ("active", "call", "given", "piece", "recorder", "span_ended")
+    __slots__ = ("active", "call", "given", "piece", "recorder")
 
     def __init__(self, piece: Machinery, recorder: Recorder) -> None:
         self.piece = piece
         self.recorder = recorder
         self.active = recorder.frames.active
-        self.span_ended = recorder.spans.outlet.span_ended
         self.call = next(call for call in piece.calls.values() if call.kind is _EXEC)
         self.given = piece.arguments[0]
 
@@ -288,20 +290,21 @@ class OrdinaryExec:
         phase = activation.phase
         if phase is None:
             return None
-        phase.end = clock()
-        phase.status = _OK
-        activation.phase = None
-        trace = phase.trace
-        if trace.is_bridged:
+        now = clock()
+        if phase.trace.is_bridged:
             detach(phase)
         step = activation.step
         seen = step.pictures
+        picture = None
         if seen is not None:
-            phase.output = picture = snapshot(value, phase.capture.limits)
+            picture = snapshot(value, phase.capture.limits)
             if not step.type.runs_code:
                 seen.exec_out = (value, picture)
-        trace.open.pop(phase.seq, None)
-        self.span_ended(phase)
+        step.phases += (
+            "exec", phase.name, phase.seq, phase.start, now, phase.input, picture, None, phase.attributes
+        )  # fmt: skip
+        phase.end = now
+        activation.phase = None
         return None
 
 
@@ -351,11 +354,9 @@ def ordinary(piece: Machinery, recorder: Recorder) -> OrdinaryRun | OrdinaryExec
     return None
 
 
-def _changes(activation: Activation, step: Step, phase: LiveSpan, value: object) -> None:
+def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: LiveSpan, value: object) -> None:
     """Take what post returned, and what it changed in the store."""
     limits = phase.capture.limits
-    seen = step.pictures
-    assert seen is not None
     phase.output = output = snapshot(value, limits)
     seen.post_out = (value, output)
     before = activation.store_before

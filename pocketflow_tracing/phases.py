@@ -9,7 +9,7 @@ from typing import Any
 from .anatomy import Call, Role
 from .bridge import attach, detach
 from .errors import log
-from .live import LiveSpan, clock
+from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
 from .scopes import get_here, set_here
 from .sharing import begin_post, was_alone_in_post
@@ -37,7 +37,7 @@ class Phases:
         if kind is None or (capture.hidden and kind in capture.hidden):
             return
         trace = parent.trace
-        span = LiveSpan(trace, parent, kind, step.type.phases[call.name].title, clock(), step)
+        span = opened(trace, parent, kind, step.type.phases[call.name].title, clock(), step)
         if kind is _EXEC:
             if activation.failed is not None:
                 self._spans.settle(activation.failed, recovered=True)
@@ -52,6 +52,7 @@ class Phases:
             log.debug("[TRACING] Starting node span: %s", span.name)
         if not activation.machinery.own:
             activation.handled = exc_info()[1]
+        activation.is_ordinary = False
         activation.call = call
         activation.phase = span
         set_here(span)
@@ -142,7 +143,6 @@ def _hold_back(activation: Activation, span: LiveSpan) -> None:
     step = activation.step
     if activation.machinery.kind is None:
         activation.failed = span
-        activation.is_ordinary = False
     else:
         step.failed = (*step.failed, span)
         if step.activation is not None:

@@ -14,7 +14,7 @@ from .capture import Capture
 from .config import TracingConfig, resolve
 from .errors import RECORDER, log, report_failure
 from .failures import Failure, status_of
-from .live import LiveSpan, LiveTrace, clock
+from .live import LiveSpan, LiveTrace, clock, opened
 from .model import SpanKind, Status
 from .reading import class_name
 from .scopes import Scope, sinks_of
@@ -75,14 +75,14 @@ class Spans:
         None where the run is not in the sample, or is switched off.
         """
         if parent is not None and not scopes:
-            return LiveSpan(parent.trace, parent, kind, name, clock())
+            return opened(parent.trace, parent, kind, name, clock())
         scopes = scopes or []
         own = [
             scope.settings.flow_name for scope in scopes if scope.owner is not None and scope.owner is owner
         ]
         named = next(filter(None, reversed(own)), None)
         if parent is not None:
-            span = LiveSpan(parent.trace, parent, kind, named or name, clock())
+            span = opened(parent.trace, parent, kind, named or name, clock())
             for scope in reversed(scopes):
                 span.capture = self._stricter(span.capture, scope.settings.config)
                 fill(parent.trace, scope)
@@ -90,7 +90,7 @@ class Spans:
         trace = self._begin_trace(name, scopes, named)
         if trace is None:
             return None
-        span = LiveSpan(trace, None, kind, named or trace.name, trace.start)
+        span = opened(trace, None, kind, named or trace.name, trace.start)
         trace.root = span
         self.running[trace.id] = trace
         for scope in reversed(scopes[:-1]):
@@ -198,7 +198,7 @@ class Spans:
         trace.complete = False
         root = trace.root
         now = clock()
-        for span in reversed(list(trace.open.values())):
+        for span in reversed(trace.under_way()):
             span.end = root.end if root is not None and root.end else now
             span.status = status
             self._let_go(span.step)
@@ -212,7 +212,7 @@ class Spans:
             trace.pending.pop()
         except IndexError:
             return
-        for span in list(trace.open.values()):
+        for span in trace.under_way():
             trace.complete = False
             trace.open.pop(span.seq, None)
             self._let_go(span.step)

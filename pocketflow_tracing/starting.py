@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from .anatomy import Anatomy, Machinery, NodeType, Role
 from .frames import Frames
-from .live import LiveSpan, clock
+from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
 from .reading import fields_of, functions_in, read
 from .scopes import Current, Scope, Scopes, Settings, get_here, set_here
@@ -160,12 +160,12 @@ class Starting:
         node_type = self.anatomy.types.get(id(type(owner))) or self._meet_type(type(owner))
         name = node_type.name
         if parent is not None and not scopes:
-            span = LiveSpan(parent.trace, parent, node_type.kind, name, clock())
+            span = opened(parent.trace, parent, node_type.kind, name, clock())
         else:
-            opened = self._spans.open(node_type.kind, name, parent, scopes, owner=owner)
-            if opened is None:
+            first = self._spans.open(node_type.kind, name, parent, scopes, owner=owner)
+            if first is None:
                 return None
-            span = opened
+            span = first
         key, visit = name, 1
         above: Step | None = None if parent is None else parent.step
         if above is not None and above.walk is not None:

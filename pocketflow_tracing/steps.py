@@ -7,7 +7,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .anatomy import Anatomy, Call, Machinery, NodeType
-from .live import LiveSpan
+from .live import PHASE_FIELDS, LiveSpan
 from .model import Graph, GraphEdge, GraphNode, SpanKind
 from .reading import class_name, read
 
@@ -65,8 +65,8 @@ class Step:
 
     # Slots, filled at once: what only the class has takes ten times as long to read. The rest is rare.
     __slots__ = (
-        "__dict__", "action", "activation", "attempts", "capture", "key", "max_attempts", "owner", "pictures",
-        "shared", "span", "type", "visit",
+        "__dict__", "action", "activation", "attempts", "capture", "key", "max_attempts", "owner", "phases",
+        "pictures", "shared", "span", "type", "visit",
     )  # fmt: skip
 
     numbers: count[int] | None = None
@@ -94,6 +94,16 @@ class Step:
         self.action: object = NOTHING
         """What a node or flow returned; the name of its class where that is neither text nor None."""
         self.pictures: Pictures | None = None
+        self.phases: tuple[Any, ...] = ()
+        """The phases that ended as they nearly always do, one after another, for `LiveSpan.phases`."""
+
+    def drop_values(self) -> None:
+        """Forget the values of the phases kept here, and say so in them."""
+        kept = list(self.phases)
+        for at in range(0, len(kept), PHASE_FIELDS):
+            dropped = {**(kept[at + 8] or {}), "values_dropped": True}
+            kept[at + 5 : at + PHASE_FIELDS] = [None, None, None, dropped]
+        self.phases = tuple(kept)
 
     def attributes(self) -> dict[str, Any]:
         """What the span of this step says of it."""

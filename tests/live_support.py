@@ -15,7 +15,7 @@ from store_support import until
 
 from pocketflow_tracing.config import TracingConfig, resolve
 from pocketflow_tracing.delivery import Delivery
-from pocketflow_tracing.live import LiveSpan, LiveTrace, clock, trace_hex
+from pocketflow_tracing.live import LiveSpan, LiveTrace, clock, opened, trace_hex
 from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 from pocketflow_tracing.sinks.base import Sink
 from pocketflow_tracing.store import Store
@@ -81,14 +81,14 @@ class Run:
         self.delivery = delivery
         self.live = LiveTrace(name, settings, sinks)
         self.id = trace_hex(self.live.id)
-        self.root = LiveSpan(self.live, None, SpanKind.FLOW, name, self.live.start)
+        self.root = opened(self.live, None, SpanKind.FLOW, name, self.live.start)
         self.live.root = self.root
         self.root.input = None if value is None else snapshot(value, Limits())
         delivery.trace_started(self.live)
 
     def start(self, name: str = "Node", value: Any = None) -> LiveSpan:
         """A span that runs."""
-        span = LiveSpan(self.live, self.root, SpanKind.NODE, name, clock())
+        span = opened(self.live, self.root, SpanKind.NODE, name, clock())
         span.attributes = {"visit": 1}
         span.input = None if value is None else {"shared": snapshot(value, Limits())}
         return span

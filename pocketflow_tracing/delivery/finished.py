@@ -22,8 +22,10 @@ T = TypeVar("T")
 Texts = dict[str, str]
 
 
-def finished(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) -> Span:
-    """The model's span for `live`, its values as masked JSON. Also for open spans.
+def finished(
+    live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts, *, again: bool = False
+) -> Span:
+    """The model's span for `live`, its values as masked JSON. Also for those that come `again` later.
 
     `texts` is given the JSON text of its input, output and changes, which is known by then.
     """
@@ -32,7 +34,7 @@ def finished(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts)
     def make() -> Span:
         return _once_more_if_learned(policy, allowance, lambda: _span(live, policy, allowance, texts))
 
-    return allowance.spent(live.seq, make, again=not live.end)
+    return allowance.spent(live.seq, make, again=again)
 
 
 def _once_more_if_learned(policy: Policy, allowance: Allowance, make: Callable[[], T]) -> T:

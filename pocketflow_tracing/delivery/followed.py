@@ -50,7 +50,7 @@ class Followed:
         self._form: object = None
         self._written_open: dict[int, object] = {}
 
-    def span(self, live: LiveSpan, texts: dict[str, str]) -> Span | None:
+    def span(self, live: LiveSpan, texts: dict[str, str], *, again: bool = False) -> Span | None:
         """The model's span, without values where they cannot be shown safely; None where nothing can.
 
         `texts` gets the JSON text of its values, by field.
@@ -59,14 +59,14 @@ class Followed:
             if not self._has_room_for_input:
                 self._has_room_for_input = True
                 keep_room(self.live, self._policy, self._allowance)
-            return finished(live, self._policy, self._allowance, texts)
+            return finished(live, self._policy, self._allowance, texts, again=again)
         except Exception as failure:
             tell_failure("masking", failure)
         try:
             drop_values(live)
             live.attributes = {"values_dropped": True}
             texts.clear()
-            return finished(live, self._policy, self._allowance, texts)
+            return finished(live, self._policy, self._allowance, texts, again=again)
         except Exception as failure:
             tell_failure("the worker", failure)
             self.lost(1)
@@ -140,17 +140,18 @@ class Followed:
         if self.keeper is None:
             return
         before = clock() - LONG_NS
-        for seq, live in self.live.open.copy().items():
-            if live.start > before or live.end:
-                continue
-            state = (live.input is None, len(live.attributes or ()))
-            if self._written_open.get(seq) != state:
-                texts: dict[str, str] = {}
-                span = self.span(live, texts)
-                if span is not None:
-                    self._written_open[seq] = state
-                    self.keeper.batch.add(span_row(span, texts))
-                    self.touched = True
+        for step in self.live.under_way():
+            for live in (*step.phases(), step):
+                if live.start > before:
+                    continue
+                state = (live.end, live.input is None, len(live.attributes or ()))
+                if self._written_open.get(live.seq) != state:
+                    texts: dict[str, str] = {}
+                    span = self.span(live, texts, again=True)
+                    if span is not None:
+                        self._written_open[live.seq] = state
+                        self.keeper.batch.add(span_row(span, texts))
+                        self.touched = True
 
     def _address(self, keeper: Keeper) -> None:
         """Have the trace sent, unless only a part of it is in the memory that stands in for a file."""

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import Any
 
-from ..live import LiveSpan
+from ..live import PHASE_FIELDS, LiveSpan
 from .bell import Bell
 
 STARTED, ENDED, FLUSH = range(3)
@@ -58,12 +58,12 @@ class Queue:
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        size = size_of(span) if span.capture.values else SPAN_BYTES
+        size = size_of(span) if span.capture.values else SPAN_BYTES * count_of(span)
         if self._bytes_in - self._bytes_out + size > self.alarm:
             size = self._squeeze(span, size)
             if not size:
-                trace.dropped_spans += 1
-                trace.span_count += 1
+                trace.dropped_spans += count_of(span)
+                trace.span_count += count_of(span)
                 trace.complete = False
                 return
         # One step for CPython: it switches threads, and runs handlers, at calls and jumps only.
@@ -90,7 +90,7 @@ class Queue:
         if self.filled + size > limit * 3 // 4:
             if has_values(span):
                 drop_values(span)
-            size = SPAN_BYTES
+            size = SPAN_BYTES * count_of(span)
         # Before it is full, so that what is left takes in the spans that come while the worker writes.
         if self.filled + size > limit * 7 // 8 and self._may_wait():
             time.sleep(ROOM_SECONDS)
@@ -107,18 +107,28 @@ class Queue:
         return now - self._stall[1] <= STALL_SECONDS
 
 
+def count_of(span: LiveSpan) -> int:
+    """How many spans `span` stands for: itself, and the phases that its step kept."""
+    step = span.step
+    return 1 if step is None or step.span is not span else 1 + len(step.phases) // PHASE_FIELDS
+
+
 def size_of(span: LiveSpan) -> int:
-    """About how many bytes `span` keeps in memory."""
+    """About how many bytes `span` keeps in memory, with the phases that its step kept."""
     size = SPAN_BYTES
-    for value in (span.input, span.output):
+    step = span.step
+    values: tuple[Any, ...] = (span.input, span.output, span.changes)
+    if step is not None and step.span is span and step.phases:
+        kept = step.phases
+        size += SPAN_BYTES * (len(kept) // PHASE_FIELDS)
+        values += kept[5::PHASE_FIELDS] + kept[6::PHASE_FIELDS] + kept[7::PHASE_FIELDS]
+    for value in values:
         if type(value) is dict:
             size += NAMES_BYTES
             for part in value.values():
                 size += part.size
         elif value is not None:
             size += value.size
-    if span.changes is not None:
-        size += span.changes.size
     return size
 
 
@@ -128,9 +138,11 @@ def has_values(span: LiveSpan) -> bool:
 
 
 def drop_values(span: LiveSpan) -> None:
-    """Keep the structure of `span` only, and say so in it."""
+    """Keep the structure of `span` only, and that of the phases its step kept, and say so in it."""
     span.input = span.output = span.changes = None
     span.attributes = {**(span.attributes or {}), "values_dropped": True}
+    if span.step is not None and span.step.span is span:
+        span.step.drop_values()
 
 
 def on_event_loop() -> bool:

@@ -170,6 +170,8 @@ class Worker:
                 return True
             try:
                 if isinstance(record, LiveSpan):
+                    for phase in record.phases():
+                        self._span_ended(phase)
                     self._span_ended(record)
                 else:
                     self._act[record[0]](record[1])
