@@ -18,6 +18,7 @@ from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .reading import class_name, fields_of
 from .scopes import get_here, set_here
+from .sharing import begin_post, was_alone_in_post
 from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, first_attempt
 from .values import compare, snapshot
 
@@ -114,15 +115,12 @@ class OrdinaryRun:
 
     def _input(self, frame: FrameType, step: Step, above: Step, fields: dict[str, Any]) -> dict[str, Any]:
         """Take the store as the input of a node and of its prep; also its params."""
-        limits = step.capture.limits
-        step.shared = shared = frame.f_locals.get(self.shared)
-        previous = None if above.pictures is None else above.pictures.latest
-        latest = snapshot(shared, limits, previous)
-        step.pictures = Pictures(latest)
-        step.span.input = given = {"shared": latest}
+        step.shared = frame.f_locals.get(self.shared)
+        self.spans.take_input(step, above)
         params = fields.get("params")
         if params and type(params) is dict:
-            step.span.attributes = {"params": snapshot(params, limits)}
+            step.span.attributes = {"params": snapshot(params, step.capture.limits)}
+        given: dict[str, Any] = step.span.input
         return given
 
     def middle_called(self, call: Call, frame: FrameType, called: object, argument: object) -> None:
@@ -172,6 +170,7 @@ class OrdinaryRun:
         seen = step.pictures
         if seen is not None:
             limits = span.capture.limits
+            begin_post(seen)
             seen.latest = activation.store_before = latest = snapshot(step.shared, limits, seen.latest)
             prep_res, exec_res = self.piece.results(frame.f_locals)
             phase.input = {
@@ -362,4 +361,6 @@ def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: Liv
     before = activation.store_before
     seen.latest = after = snapshot(step.shared, limits, before)
     phase.changes = changes = None if after is before else compare(before, after)
+    if changes is not None and not was_alone_in_post(seen):
+        changes.concurrent = True
     seen.post_changes = (before, after, changes)
