@@ -257,7 +257,7 @@ caught = 0
 def run():
     global caught
     try:
-        signal.setitimer(signal.ITIMER_REAL, delays.uniform(0.0002, 0.004), 0.05)
+        signal.setitimer(signal.ITIMER_REAL, delays.uniform(0.0002, 0.004), 2.0)
         Flow(start=again).run({{}})
     except Alarm as alarm:
         signal.setitimer(signal.ITIMER_REAL, 0)
