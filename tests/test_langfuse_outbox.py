@@ -161,6 +161,25 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
     assert [row.export_start_ns for row in as_whole] == [row.export_start_ns for row in in_pieces]
 
 
+def test_traces_that_were_written_in_turns_are_planned_as_those_written_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the rows of others in between are passed over or left out makes no difference."""
+    traces = [made_trace(number, spans=20, start_ns=made_trace(1).start_ns) for number in (1, 2)]
+    in_turns = [
+        span_row(span) for both in zip(*(trace.spans for trace in traces), strict=True) for span in both
+    ]
+    store.save([trace_row(trace) for trace in traces], in_turns, [(trace.id, HERE) for trace in traces])
+    box = Outbox(store, HERE)
+    pages = []
+    for most in (8, 0):
+        monkeypatch.setattr(plans, "MOST_BETWEEN", most)
+        (claim,) = box.claim(1)
+        pages.append([(row.name, row.export_start_ns) for row in box.page(claim.trace, 0)])
+    assert len(pages[0]) == 20
+    assert pages[0] == pages[1]
+
+
 def test_a_trace_in_memory_goes_when_everybody_has_it() -> None:
     """Where memory is the outbox, it does not fill up with what was delivered."""
     store = Store(":memory:")

@@ -25,16 +25,22 @@ AT_ONCE_SPANS = 50_000
 READ_SPANS = 500
 """How many spans are read at once then."""
 
-_LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0)) FROM spans WHERE trace = ?"
-_IN_ORDER = "FROM spans WHERE trace = ? ORDER BY start_ns, seq, rowid"
-_TIMINGS = f"SELECT span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) {_IN_ORDER}"
+_EXTENT = """
+SELECT count(*), min(rowid), max(rowid), (SELECT coalesce(sum(count), 0) FROM exports WHERE trace = ?1)
+FROM spans WHERE trace = ?1
+"""
+_IN_ORDER = "ORDER BY start_ns, seq, rowid"
+_TIMINGS = "SELECT span_id, parent_id, kind, name, start_ns, end_ns"
+_LAST_NS = "SELECT max(max(start_ns), coalesce(max(end_ns), 0))"
 _SOME_TIMINGS = """
-SELECT rowid, span_id, parent_id, kind, name, start_ns, coalesce(end_ns, ?) FROM spans WHERE rowid IN ({})
+SELECT rowid, span_id, parent_id, kind, name, start_ns, end_ns FROM spans WHERE rowid IN ({})
 """
 
 Planned = tuple[str, int, int, "int | None", str]
 """Span id, exported start and end, step, flow path."""
 _Row = tuple[int, int, int, str]
+MOST_BETWEEN = 8
+"""How many rows of other traces, for each of its own, are passed over to read a trace in one go."""
 
 
 def plan(store: Store, traces: Sequence[int]) -> dict[int, int]:
@@ -42,11 +48,14 @@ def plan(store: Store, traces: Sequence[int]) -> dict[int, int]:
     counts: dict[int, int] = {}
     rows: list[_Row] = []
     for trace in traces:
-        counts[trace], known, last_ns = _counts(store, trace)
+        counts[trace], first, last, known = _extent(store, trace)
         if known == counts[trace]:
             continue
-        is_long = counts[trace] > AT_ONCE_SPANS
-        timings = _paged_timings(store, trace, last_ns) if is_long else _timings(store, trace, last_ns)
+        # By rowid if that can be: the index is in no useful order, and each row would be a page to read.
+        is_together = last - first < counts[trace] * MOST_BETWEEN
+        rows_of = f"NOT INDEXED WHERE rowid BETWEEN {first} AND {last} AND" if is_together else "WHERE"
+        of = f"FROM spans {rows_of} trace = {trace}"
+        timings = _paged_timings(store, of) if counts[trace] > AT_ONCE_SPANS else _timings(store, of)
         for first, page in _pages(timings):
             rows.append((trace, first, len(page), _text(page)))
             if len(rows) >= WRITTEN_PAGES:
@@ -82,39 +91,37 @@ def _text(page: list[Export]) -> str:
     return to_json([export[1:] for export in page])
 
 
-def _counts(store: Store, trace: int) -> tuple[int, int, int]:
-    """How many spans a trace has, how many are planned already, and its last moment."""
+def _extent(store: Store, trace: int) -> tuple[int, ...]:
+    """How many spans a trace has, between which rows, and how many are planned already."""
     with store.reading() as connection:
-        if connection is None:
-            return 0, 0, 0
-        spans = connection.execute("SELECT count(*) FROM spans WHERE trace = ?", (trace,)).fetchone()[0]
-        known = connection.execute(
-            "SELECT coalesce(sum(count), 0) FROM exports WHERE trace = ?", (trace,)
-        ).fetchone()[0]
-        return spans, known, connection.execute(_LAST_NS, (trace,)).fetchone()[0] or 0
+        return (0, 0, 0, 0) if connection is None else connection.execute(_EXTENT, (trace,)).fetchone()
 
 
-def _timings(store: Store, trace: int, last_ns: int) -> Iterator[Timing]:
+def _timings(store: Store, of: str) -> Iterator[Timing]:
     """The spans of a trace in start order."""
     with store.reading() as connection:
-        rows = [] if connection is None else connection.execute(_TIMINGS, (last_ns, trace)).fetchall()
-    return map(Timing._make, rows)
+        rows = [] if connection is None else connection.execute(f"{_TIMINGS} {of} {_IN_ORDER}").fetchall()
+    last_ns = max((row[5] or row[4] for row in rows), default=0)
+    for row in rows:
+        yield Timing._make(row if row[5] is not None else (*row[:5], last_ns))
 
 
-def _paged_timings(store: Store, trace: int, last_ns: int) -> Iterator[Timing]:
+def _paged_timings(store: Store, of: str) -> Iterator[Timing]:
     """The same for a trace that is too long to be held in memory."""
     with store.reading() as connection:
         if connection is None:
             return
-        rowids = array("q", (row[0] for row in connection.execute(f"SELECT rowid {_IN_ORDER}", (trace,))))
+        rowids = array("q", (row[0] for row in connection.execute(f"SELECT rowid {of} {_IN_ORDER}")))
+        last_ns = connection.execute(f"{_LAST_NS} {of}").fetchone()[0]
     for first in range(0, len(rowids), READ_SPANS):
         wanted = rowids[first : first + READ_SPANS]
         with store.reading() as connection:
             if connection is None:
                 return
-            query = _SOME_TIMINGS.format(",".join(map(str, wanted)))
-            page = {row[0]: row[1:] for row in connection.execute(query, (last_ns,))}
-        yield from (Timing._make(page[rowid]) for rowid in wanted if rowid in page)
+            found = connection.execute(_SOME_TIMINGS.format(",".join(map(str, wanted))))
+            page = {row[0]: row[1:] for row in found}
+        for row in (page[rowid] for rowid in wanted if rowid in page):
+            yield Timing._make(row if row[5] is not None else (*row[:5], last_ns))
 
 
 def _keep(store: Store, rows: Sequence[_Row], counts: dict[int, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
@@ -31,6 +32,8 @@ TYPES = frozenset(
 
 _PHASES = frozenset(kind.value for kind in (SpanKind.PREP, SpanKind.EXEC, SpanKind.FALLBACK, SpanKind.POST))
 _OK, _ERROR, _CANCELLED = Status.OK.value, Status.ERROR.value, Status.CANCELLED.value
+_COUNTED = re.compile(r'(\{"node_key":"[^"\\]*","attributes":\{)"(visit|item)":(\d+)')
+"""The beginning of a body that is like that of other visits and other items but for the number."""
 _decode = json.JSONDecoder().raw_decode
 _OBSERVATION = "langfuse.observation."
 _METADATA = "langfuse.observation.metadata."
@@ -61,7 +64,11 @@ class Observations:
     def fill(self, row: ExportRow, span: WireSpan) -> None:
         """Make `span`, which is empty, the observation of one span."""
         own = _own_metadata(row)
-        alike = (row.kind, row.name, row.status, row.end_ns is None, row.flow_path, row.body, *own)
+        body = row.body
+        if (counted := _COUNTED.match(body)) is not None:
+            own[counted[2]] = int(counted[3])
+            body = counted[1] + body[counted.end() :]
+        alike = (row.kind, row.name, row.status, row.end_ns is None, row.flow_path, body, *own)
         shared = self._shared.get(alike)
         if shared is None:
             shared = self._remember(alike, self._shared_part(row, own))
