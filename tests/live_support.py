@@ -8,9 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from store_support import until
 
 from pocketflow_tracing.config import TracingConfig, resolve
@@ -20,6 +19,9 @@ from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 from pocketflow_tracing.sinks.base import Sink
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.values import Limits, snapshot
+
+if TYPE_CHECKING:  # its children import this module, and need no pytest
+    import pytest
 
 PRELUDE = f"""
 import os, sys, threading, time
