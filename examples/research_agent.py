@@ -8,6 +8,7 @@ the graph that `pocketflow-tracing view` shows.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pocketflow import Flow, Node
@@ -27,6 +28,7 @@ class FlakyModel:
     def answer(self, prompt: str) -> str:
         """The text that the prompt asks for; raises TimeoutError the first time."""
         self._asked += 1
+        time.sleep(0.02)
         if self._asked == 1:
             raise TimeoutError("no answer within 30 s")
         notes = prompt.partition("Notes:\n")[2]
@@ -50,12 +52,13 @@ class DecideAction(Node):
 
 
 class SearchWeb(Node):
-    """Finds a page; the key of the search engine is never in the trace."""
+    """Finds a page, as slowly as a small network; the key of the search engine is never in the trace."""
 
     def prep(self, shared: dict[str, Any]) -> dict[str, str]:
         return {"query": shared["query"], "api_key": shared["api_key"]}
 
     def exec(self, prep_res: dict[str, str]) -> str:
+        time.sleep(0.005)
         return PAGES[prep_res["query"]]
 
     def post(self, shared: dict[str, Any], prep_res: dict[str, str], exec_res: str) -> str:

@@ -1,6 +1,6 @@
 // What a step changed in the store, as a list of what was added, changed and removed.
 
-import { element } from "./dom.js";
+import { element, icon } from "./dom.js";
 import { appendVisible, clip } from "./text.js";
 import { brief, valueView } from "./value.js";
 
@@ -45,7 +45,7 @@ function change({ kind, sign, name, value }) {
 function shownAs(value) {
   const isShort = typeof value !== "object" || value === null ? String(value).length <= MAX_BRIEF : JSON.stringify(value)?.length <= MAX_BRIEF;
   if (isShort) return [brief(value, MAX_BRIEF)];
-  const details = element("details", { class: "change-value" }, element("summary", {}, brief(value, MAX_BRIEF)));
+  const details = element("details", { class: "change-value" }, element("summary", {}, icon("chevron"), brief(value, MAX_BRIEF)));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
     const view = valueView(value, { path: "changes", redacted: [], truncated: [] });

@@ -6,6 +6,7 @@ import { clip, counted, visible } from "./text.js";
 
 const MAX_LABEL = 30;
 const MAX_SCALE = 1.15;
+const MIN_SCALE = 0.55; // what is smaller cannot be read
 const MARGIN = 14;
 
 export class Graph {
@@ -14,6 +15,7 @@ export class Graph {
     this.spans = spans;
     this.choose = choose;
     this.parts = new Map();
+    this.places = new Map(); // where each node is drawn, by its id
     this.view = { x: 0, y: 0, scale: 1 };
     this.canvas = drawn("g", {});
     this.svg = drawn("svg", { class: "graph-canvas", role: "group", "aria-label": "The flow as it is wired, with the way the run took" }, markers(), this.canvas);
@@ -46,15 +48,16 @@ export class Graph {
     const room = this.element.getBoundingClientRect();
     const fits = (plan) => Math.min((room.width - 2 * MARGIN) / plan.width, (room.height - 2 * MARGIN) / plan.height, MAX_SCALE);
     let plan = across;
-    if (room.width && fits(across) < 0.55) {
+    if (room.width && fits(across) < MIN_SCALE) {
       const down = this.arranged(false);
       if (fits(down) > fits(across)) plan = down;
     }
     this.plan = plan;
     this.parts.clear();
-    this.canvas.replaceChildren(...plan.boxes.map((box) => this.box(box)));
+    this.places.clear();
+    this.canvas.replaceChildren(...plan.boxes.map((box) => this.box(box, box)));
     this.note.hidden = !plan.hidden;
-    this.note.textContent = plan.hidden ? `${counted(plan.hidden, "node")} that did not run ${plan.hidden === 1 ? "is" : "are"} not drawn` : "";
+    this.note.textContent = plan.hidden ? `${counted(plan.hidden, "more node")} ${plan.hidden === 1 ? "is" : "are"} not drawn` : "";
     this.select(this.selectedSpan);
   }
 
@@ -62,8 +65,10 @@ export class Graph {
     return arranged(this.flows, (thing) => ("runs" in thing ? nodeWidth(thing) : labelWidth(thing)), across);
   }
 
-  box(box) {
+  /** A flow at its place in its holder; `at` is its place in the whole. */
+  box(box, at) {
     const node = box.node;
+    if (node) this.places.set(node.id, { ...at, width: box.width, height: 40 });
     const failed = node?.failed ? " is-failed" : "";
     const ran = (node ? node.runs : box.flow.walks) ? " is-taken" : "";
     const group = drawn("g", { class: `flow${ran}${failed}`, transform: `translate(${box.x} ${box.y})` });
@@ -76,8 +81,11 @@ export class Graph {
     if (node?.runs) this.link(drawn("g", { class: "flow-head" }, drawn("rect", { class: "flow-hit", width: box.width, height: 28, rx: 8 }), name), node, group);
     else group.append(name);
     for (const edge of box.edges) group.append(this.edge(edge));
-    for (const inner of box.boxes) group.append(this.box(inner));
-    for (const entry of box.nodes) group.append(entry.node ? this.node(entry) : spot(entry));
+    for (const inner of box.boxes) group.append(this.box(inner, { x: at.x + inner.x, y: at.y + inner.y }));
+    for (const entry of box.nodes) {
+      if (entry.node) this.places.set(entry.node.id, { ...entry, x: at.x + entry.x, y: at.y + entry.y });
+      group.append(entry.node ? this.node(entry) : spot(entry));
+    }
     return group;
   }
 
@@ -124,6 +132,7 @@ export class Graph {
   select(span) {
     this.selectedSpan = span;
     const place = span && this.spans.run(span)?.place;
+    if (place) this.bringIn(this.places.get(place));
     for (const [id, part] of this.parts) part.classList.toggle("is-selected", id === place);
   }
 
@@ -170,15 +179,37 @@ export class Graph {
     this.look({ scale, x: x - (x - this.view.x) * grown, y: y - (y - this.view.y) * grown });
   }
 
-  /** Show all of it, in the middle; what is too large to be read then is shown from its beginning. */
+  /** Move so far that a node can be seen. */
+  bringIn(place) {
+    const room = this.element.getBoundingClientRect();
+    if (!place || !room.width) return;
+    const { scale, x, y } = this.view;
+    const [left, top] = [x + place.x * scale, y + place.y * scale];
+    const isSeen = left > 0 && top > 0 && left + place.width * scale < room.width && top + place.height * scale < room.height;
+    if (!isSeen) this.center(place);
+  }
+
+  center(place) {
+    const room = this.element.getBoundingClientRect();
+    const { scale } = this.view;
+    const middle = (start, size, whole) => whole / 2 - (start + size / 2) * scale;
+    this.look({ scale, x: middle(place.x, place.width, room.width), y: middle(place.y, place.height, room.height) });
+  }
+
+  /** Show all of it, in the middle; of what is too large to be read then, what is selected or comes first. */
   fit() {
     const room = this.element.getBoundingClientRect();
     if (!this.plan || !room.width || !this.plan.width) return;
     this.isMoved = false;
     const fitting = Math.min((room.width - 2 * MARGIN) / this.plan.width, (room.height - 2 * MARGIN) / this.plan.height);
-    const scale = Math.min(Math.max(fitting, 0.3), MAX_SCALE);
-    const [width, height] = [this.plan.width * scale, this.plan.height * scale];
-    this.look({ scale, x: Math.max((room.width - width) / 2, MARGIN), y: Math.max((room.height - height) / 2, MARGIN) });
+    const scale = Math.min(Math.max(fitting, MIN_SCALE), MAX_SCALE);
+    const [right, below] = [room.width - this.plan.width * scale, room.height - this.plan.height * scale];
+    this.look({ scale, x: right / 2, y: below / 2 });
+    if (right >= 0 && below >= 0) return;
+    const first = this.places.get((this.selectedSpan && this.spans.run(this.selectedSpan)?.place) ?? this.flows[0].nodes[0]?.id);
+    if (first) this.center(first);
+    // Along the edge from which there is nothing more to see.
+    this.look({ scale, x: right < 0 ? Math.min(this.view.x, MARGIN) : right / 2, y: below < 0 ? Math.min(this.view.y, MARGIN) : below / 2 });
   }
 
   look(view) {
