@@ -94,6 +94,7 @@ class Sandbox:
             "PATH": f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "POCKETFLOW_TRACING_STORE": str(self.folder / "traces.db"),
             "PYTHONPATH": str(Path(__file__).parent.parent),
+            "BROWSER": "true",  # nobody wants windows to open while tests run
         }
         return subprocess.run(
             ["bash", "-c", command],

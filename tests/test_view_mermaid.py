@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -95,6 +96,15 @@ flowchart LR
   linkStyle 0,1,3,4,5,6,8,9,10 {TAKEN}
 """
     )
+
+
+def test_the_chart_in_the_docs_is_what_is_written(example: Load) -> None:
+    """What docs/reviewing.md shows is the chart of the example it names."""
+    with capture_traces() as traces:
+        example("research_agent").main()
+    docs = Path(__file__).parent.parent / "docs" / "reviewing.md"
+
+    assert f"```mermaid\n{mermaid(traces[0])}```" in docs.read_text(encoding="utf-8")
 
 
 def test_batches_of_batches_are_boxes_with_their_iterations(example: Load) -> None:
