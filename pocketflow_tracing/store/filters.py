@@ -54,17 +54,19 @@ class TraceFilter:
         """Whether a trace without an end that has turned out to be `status` passes."""
         return not self.statuses or status in self.statuses
 
-    def where(self) -> tuple[str, list[Any]]:
+    def where(self, indexed: bool = True) -> tuple[str, list[Any]]:
         """The table `traces t` with a condition on its rows, and the parameters of that.
 
         `text` is not in it, and traces without an end pass whichever of the two statuses is wanted.
+        Where it is to be combined with a better condition, it must not be `indexed`.
         """
         conditions, parameters = [], []
         for condition, *values in self._conditions():
             conditions.append(condition)
             parameters += values
         # The planner knows nothing of how rare a tag is; this index answers without touching the table.
-        index = " INDEXED BY traces_by_tags" if self.tag is not None and not self._has_index() else ""
+        is_rare = indexed and self.tag is not None and not self._has_index()
+        index = " INDEXED BY traces_by_tags" if is_rare else ""
         return f"traces t{index} WHERE {' AND '.join(conditions) or '1'}", parameters
 
     def _has_index(self) -> bool:

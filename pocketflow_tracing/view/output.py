@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-from .lines import Block, fitted
+from .lines import MARKS, Block, fitted
 
 
 def rendered(block: Block, stream: TextIO) -> str:
@@ -28,6 +28,17 @@ def takes_colour(stream: TextIO) -> bool:
     try:
         return stream.isatty()
     except (ValueError, AttributeError, OSError):  # closed, or a stand-in without the method
+        return False
+
+
+def is_live_terminal(stream: TextIO) -> bool:
+    """Whether lines on `stream` can be drawn again in place, in our own characters."""
+    if os.environ.get("TERM") in (None, "", "dumb", "unknown"):
+        return False
+    marks = "".join(MARKS.values())
+    try:
+        return stream.isatty() and fitted(marks, stream.encoding) == marks
+    except (ValueError, AttributeError, OSError):
         return False
 
 
