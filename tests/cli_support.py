@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pty
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from click.testing import Result
@@ -21,6 +25,24 @@ Command = Callable[..., Result]
 DAY_NS = 24 * 3600 * 1_000_000_000
 DEADLINE = 60
 OURS = [sys.executable, "-m", "pocketflow_tracing"]
+
+
+FLOW = """
+from pocketflow import Flow, Node
+
+class Greet(Node):
+    def exec(self, prep_res):
+        return "hello"
+
+    def post(self, shared, prep_res, exec_res):
+        shared["greeting"] = exec_res
+
+class Welcome(Flow):
+    pass
+
+def run():
+    Welcome(start=Greet()).run({"name": "Ada"})
+"""
 
 
 def child(
@@ -72,3 +94,47 @@ def keep(store: Store, build: TraceBuilder, id: str, age_days: float = 0, **give
     store.begin(trace)
     store.end(trace)
     return trace
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The variables that make the store of the test."""
+    return {"POCKETFLOW_TRACING_STORE": str(folder / "traces.db")}
+
+
+@contextmanager
+def on_terminal(
+    command: Sequence[str], folder: Path, *, environment: dict[str, str], stdout: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Terminal]]:
+    """A command whose stderr, and stdout unless given, is a terminal; ended when the block is left."""
+    main, side = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment}
+    process = subprocess.Popen(
+        command, cwd=folder, env=variables, stdin=subprocess.PIPE,
+        stdout=side if stdout is None else stdout, stderr=side,
+    )  # fmt: skip
+    os.close(side)
+    with open(main, "rb", buffering=0) as file, process:
+        try:
+            yield process, Terminal(file)
+        finally:
+            process.kill()
+
+
+class Terminal:
+    """What is written to a terminal."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.shown = b""
+
+    def until(self, text: str = "") -> str:
+        """Everything so far, as soon as `text` is in it; without one, when its last writer is gone."""
+        deadline = time.monotonic() + DEADLINE
+        while not (text and text.encode() in self.shown):
+            if not select.select([self._file], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise AssertionError(f"{text!r} was not shown: {self.shown.decode()}")
+            try:
+                self.shown += self._file.read(65_536)
+            except OSError:  # EIO: nobody has it open any more
+                break
+        return self.shown.decode()

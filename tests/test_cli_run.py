@@ -4,35 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pocketflow
 import pytest
-from cli_support import DEADLINE, OURS, child, tracing_cli, written
-
-FLOW = """
-from pocketflow import Flow, Node
-
-class Greet(Node):
-    def exec(self, prep_res):
-        return "hello"
-
-    def post(self, shared, prep_res, exec_res):
-        shared["greeting"] = exec_res
-
-class Welcome(Flow):
-    pass
-
-def run():
-    Welcome(start=Greet()).run({"name": "Ada"})
-"""
+from cli_support import DEADLINE, FLOW, OURS, child, environment_of, tracing_cli, written
 
 
 @pytest.fixture
@@ -45,11 +25,6 @@ def run(folder: Path, source: str, *options: str, **environment: str) -> subproc
     """A program run and traced; its traces go to a store in its folder."""
     written(folder, {"app.py": source})
     return child([*OURS, "run", *options, "app.py"], folder, environment=environment_of(folder) | environment)
-
-
-def environment_of(folder: Path) -> dict[str, str]:
-    """The variables that make the store of the test."""
-    return {"POCKETFLOW_TRACING_STORE": str(folder / "traces.db")}
 
 
 def headers(folder: Path) -> list[dict[str, Any]]:
@@ -355,37 +330,6 @@ main()
 
     assert (ended.stdout, ended.stderr) == ("[]\n", "")
     assert run(folder, LOADED).stdout == "[]\n"
-
-
-@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}], ids=str)
-def test_on_a_terminal_the_tree_is_coloured_unless_refused(environment: dict[str, str], folder: Path):
-    """stderr decides, whatever stdout is; NO_COLOR is honoured."""
-    written(folder, {"app.py": "import greeting\ngreeting.run()"})
-    main, side = pty.openpty()
-    variables = {**os.environ, **environment_of(folder), "TERM": "xterm-256color", **environment}
-    with subprocess.Popen([*OURS, "run", "app.py"], cwd=folder, env=variables, stderr=side) as process:
-        os.close(side)
-        try:
-            shown = read_terminal(main)
-            assert process.wait(DEADLINE) == 0
-        finally:
-            process.kill()
-
-    assert "Greet" in shown
-    assert ("\x1b[" in shown) is not bool(environment)
-
-
-def read_terminal(main: int) -> str:
-    """Everything that is written to a terminal until its last writer is gone."""
-    shown = b""
-    deadline = time.monotonic() + DEADLINE
-    with open(main, "rb", buffering=0) as terminal:
-        while select.select([terminal], [], [], deadline - time.monotonic())[0]:
-            try:
-                shown += terminal.read(65_536)
-            except OSError:  # EIO: nobody has it open any more
-                break
-    return shown.decode()
 
 
 @pytest.mark.parametrize("arguments", [[], ["-q"], ["-m"], ["-c"], ["--nonsense", "app.py"]])

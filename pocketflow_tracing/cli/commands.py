@@ -26,8 +26,18 @@ class Commands(click.Group):
     @staticmethod
     def _load() -> None:
         # ruff: noqa: F401  (they add their commands to this group)
-        from . import comparing, dashboard, doctor, exporting
-        from . import pushing, showing, statistics, stored, tailing, viewing
+        from . import (
+            comparing,
+            dashboard,
+            doctor,
+            exporting,
+            pushing,
+            showing,
+            statistics,
+            stored,
+            tailing,
+            viewing,
+        )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

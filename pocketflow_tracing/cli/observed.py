@@ -14,7 +14,7 @@ from ..errors import report_failure, take_as_told
 from ..model import Trace
 from ..sinks.console import ConsoleSink, write
 from ..tracing import observe_process
-from ..view.output import takes_colour
+from ..view.output import is_live_terminal, takes_colour
 from ..view.text import counted
 from .counting import SharedCount
 from .delivered import delivered
@@ -59,7 +59,7 @@ class _Shown(ConsoleSink):
     """The console of a run, which counts the traces of this process and of those it forks."""
 
     def __init__(self, config: TracingConfig) -> None:
-        super().__init__(kept=lambda: self._is_kept)
+        super().__init__(kept=lambda: self._is_kept, live=_is_watched())
         self._config = config
         self._is_kept = False
         self._ended, self._kept_count = SharedCount(), SharedCount()
@@ -86,6 +86,16 @@ class _Shown(ConsoleSink):
         why = "the store is off" if off else "the store could not be used"
         line = f"pocketflow-tracing: {counted(ended, 'trace')} shown, {kept or 'none'} kept: {why}"
         return f"{line}; {again}" if kept else line
+
+
+def _is_watched() -> bool:
+    """Whether somebody sees stderr while stdout goes elsewhere: nothing else tells them what goes on."""
+    if sys.stderr is None or not is_live_terminal(sys.stderr):
+        return False
+    try:
+        return sys.stdout is not None and not sys.stdout.isatty()
+    except ValueError:  # closed
+        return False
 
 
 def give_way(own: dict[str, bool], config: TracingConfig) -> None:

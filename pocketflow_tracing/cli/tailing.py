@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -14,12 +14,13 @@ import click
 
 from ..errors import StoreError
 from ..model import Status
-from ..store import Store, TraceFilter
+from ..store import Store
+from ..store.filters import TraceFilter
 from ..store.following import Event, Follower, Happening, Run
 from ..store.rows import COUNTS
 from ..view import happenings
 from ..view.index import Index
-from ..view.lines import Block, Line, Segment
+from ..view.lines import Block, Line, Lines, Segment
 from ..view.output import is_live_terminal
 from ..view.selecting import in_trouble
 from ..view.terminal import Look, TraceTree, closer_look
@@ -36,11 +37,9 @@ INTERRUPTED_STATUS = 128 + signal.SIGINT
 @commands.command()
 @filtered_by_who
 @click.option(
-    "--trees", is_flag=True, help="Show the tree of every run that ends, not only of those that fail."
+    "--trees", is_flag=True, help="Show the tree of every run that ends, also of those that go well."
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print a JSON object a line for everything that happens."
-)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for everything that happens.")
 @failing_clearly
 def tail(wanted: TraceFilter, trees: bool, as_json: bool) -> None:
     """Show runs as they start, retry, go on and end, in whatever process; Ctrl-C ends it.
@@ -58,7 +57,7 @@ def tail(wanted: TraceFilter, trees: bool, as_json: bool) -> None:
             with InPlace(Results(store, trees)) as screen:
                 follow(follower, screen)
         else:
-            follow(follower, Lines(Results(store, trees)))
+            follow(follower, Appended(Results(store, trees)))
 
 
 def follow(follower: Follower, screen: Screen) -> None:
@@ -80,17 +79,6 @@ class Screen(Protocol):
         """Show what goes on now."""
 
 
-class Shown(Block):
-    """Lines that are made already."""
-
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self._lines = list(lines)
-
-    def lines(self, columns: int | None = None) -> list[Line]:
-        """The lines as they are."""
-        return self._lines
-
-
 class Results:
     """What is shown of a run that ended: a line, and the tree of it, or of what failed in it."""
 
@@ -100,7 +88,7 @@ class Results:
 
     def of(self, run: Run) -> list[Block]:
         """The line, and a tree where there is one to show."""
-        line = Shown([Line(happenings.ended(run.trace, run.tally))])
+        line = Lines([Line(happenings.ended(run.trace, run.tally))])
         if not self._trees and run.trace.status is Status.OK:
             return [line]
         try:
@@ -112,7 +100,7 @@ class Results:
         return [line, TraceTree(trace, look, only=only)]
 
 
-class Lines:
+class Appended:
     """Appends a line for everything that happens."""
 
     def __init__(self, results: Results) -> None:
@@ -125,11 +113,11 @@ class Lines:
             for shown in self._results.of(run):
                 tell(shown)
         elif happening.event is Event.STARTED and run.trace.status is Status.UNSET:
-            tell(Shown([Line(happenings.started(run.trace))]))
+            tell(Lines([Line(happenings.started(run.trace))]))
         elif happening.event is Event.RUNNING and span is not None:
-            tell(Shown([Line(happenings.running(run.trace, run.path(span)))]))
+            tell(Lines([Line(happenings.running(run.trace, run.path(span)))]))
         elif happening.event is Event.RETRIED and span is not None:
-            tell(Shown([Line(happenings.retried(run.trace, span))]))
+            tell(Lines([Line(happenings.retried(run.trace, span))]))
 
     def draw(self, runs: list[Run]) -> None:
         """Nothing stands in place here."""
@@ -192,7 +180,7 @@ class InPlace:
             paths = [run.path(span) for span in run.innermost()]
             lines += happenings.live(run.trace, run.tally, paths, run.last_retry, now_ns)
         waiting = [Line([Segment("waiting for runs; Ctrl-C ends", "dim")])]
-        self._live.update(Shown(lines or waiting), refresh=True)
+        self._live.update(Lines(lines or waiting), refresh=True)
 
 
 @contextmanager

@@ -133,18 +133,23 @@ class Followed:
         self.keeper.batch.traces[row.id] = row.counted(self._tally)
         self.touched = False
 
-    def add_open(self) -> None:
-        """Put the spans that have been open for long into the next batch, each once unless it changes."""
+    def add_open(self) -> list[Span]:
+        """Put the spans that have been open for long into the next batch, each once unless it changes.
+
+        Gives those that are new there, and phases that have ended in nodes that go on, by their starts.
+        """
         from ..store.rows import span_row
 
         if self.keeper is None:
-            return
+            return []
+        found: list[Span] = []
         before = clock() - LONG_NS
         for step in self.live.under_way():
             for live in (*step.phases(), step):
                 if live.start > before:
                     continue
                 state = (live.end, live.input is None, len(live.attributes or ()))
+                is_new = live.seq not in self._written_open
                 if self._written_open.get(live.seq) != state:
                     texts: dict[str, str] = {}
                     span = self.span(live, texts, again=True)
@@ -152,6 +157,8 @@ class Followed:
                         self._written_open[live.seq] = state
                         self.keeper.batch.add(span_row(span, texts))
                         self.touched = True
+                        found += [span] if is_new or live.end else []
+        return sorted(found, key=lambda span: span.seq)
 
     def _address(self, keeper: Keeper) -> None:
         """Have the trace sent, unless only a part of it is in the memory that stands in for a file."""

@@ -250,7 +250,8 @@ class Worker:
         self._save_at = now + SAVE_SECONDS if self._traces else _NEVER
         self._rest_at = now + LINGER_SECONDS
         for followed in list(self._traces.values()):
-            followed.add_open()
+            for span in followed.add_open():
+                self._note_all(followed, "span_open", span)
             if followed.touched:
                 followed.add_header()
         renew = bool(self._traces) and now >= self._renew_at

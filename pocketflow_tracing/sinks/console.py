@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ..model import Span, SpanKind, Status, Trace
 from ..tally import Tally
@@ -19,6 +19,9 @@ from ..view.changes import condensed
 from ..view.output import rendered
 from ..view.terminal import Look, TraceTree, closer_look
 from .base import Sink
+
+if TYPE_CHECKING:
+    from .livelines import LiveLines
 
 MAX_FIRST = 1_000
 MAX_LAST = 200
@@ -36,18 +39,32 @@ class ConsoleSink(Sink):
 
     The stream is taken when the sink is made: a program that redirects `sys.stderr` for a while
     means its own output, not ours. `kept` is asked once for each run that ended: whether it is in
-    the store, so that there is a command to look at it again.
+    the store, so that there is a command to look at it again. Where it is `live`, there is a line for
+    each step that takes a while and each attempt that fails, as long as the run goes on.
     """
 
-    def __init__(self, stream: TextIO | None = None, *, kept: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        kept: Callable[[], bool] = lambda: True,
+        live: bool = False,
+    ) -> None:
         self.stream: TextIO | None = sys.stderr if stream is None else stream
         self._held: deque[str] = deque()
         self._paused_at = -PAUSE_EVERY_SECONDS
         self._kept = kept
         self._runs: dict[str, _Run] = {}
+        self._live: LiveLines | None = None
+        if live and self.stream is not None:
+            from .livelines import LiveLines
+
+            self._live = LiveLines(self.stream)
 
     def trace_started(self, trace: Trace) -> None:
         """Begin to collect the spans of a run."""
+        if self._live is not None:
+            self._live.started(trace)
         self._runs[trace.id] = _Run()
         while len(self._runs) > MAX_RUNS:
             # More runs at once than anyone reads: the oldest shows its header and counts only.
@@ -58,9 +75,23 @@ class ConsoleSink(Sink):
         run = self._runs.get(span.trace_id)
         if run is not None:
             run.add(span)
+        if self._live is not None:
+            self._show(self._live.ended(span))
+
+    def span_open(self, span: Span) -> None:
+        """Show what has been going on for a while, where somebody looks on."""
+        if self._live is not None:
+            self._show(self._live.opened(span))
+
+    def _show(self, line: str) -> None:
+        # A traceback of the program may be on its way, in many pieces.
+        if line and is_in_program():
+            write(self.stream, line)
 
     def trace_ended(self, trace: Trace) -> None:
         """Print the tree of the run that ended, in one write, from a fresh line."""
+        if self._live is not None:
+            self._live.over(trace)
         run = self._runs.pop(trace.id, None) or _Run()
         look = Look(
             folded=True,

@@ -6,7 +6,7 @@ import enum
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..model import Span, SpanKind, Status, Trace
 from ..tally import Tally
@@ -26,7 +26,15 @@ _SPANS = """
 SELECT rowid, trace, span_id, seq, parent_id, kind, name, status, start_ns, end_ns, body,
        NULL AS input, NULL AS output, NULL AS changes FROM spans
 """
-_LAST = "SELECT ifnull((SELECT max(number) FROM traces), 0), ifnull((SELECT max(rowid) FROM spans), 0)"
+_LAST = """
+SELECT ifnull((SELECT max(number) FROM traces), 0), ifnull((SELECT max(start_ns) FROM traces), 0),
+       ifnull((SELECT max(rowid) FROM spans), 0)
+"""
+_REWOUND = """
+SELECT ifnull((SELECT max(number) FROM traces WHERE number <= ? AND start_ns <= ?), 0),
+       ifnull((SELECT max(rowid) FROM spans WHERE rowid <= ?), 0)
+"""
+_LAST_RETRY = "WHERE trace = ? AND kind = 'exec' AND status = 'error' ORDER BY rowid DESC LIMIT 1"
 
 
 class Event(enum.Enum):
@@ -88,8 +96,10 @@ class Follower:
         self._wanted = wanted or TraceFilter()
         self._runs: dict[int, Run] = {}
         self._open: set[int] = set()
+        """The rows of spans that are to be read again: they may have ended."""
         self._seen: tuple[sqlite3.Connection, int] | None = None
-        self._last_trace = self._last_span = 0
+        self._is_all_new = False
+        self._last_trace, self._last_start_ns, self._last_span = 0, 0, 0
         self._look_at = 0.0
 
     @property
@@ -101,6 +111,8 @@ class Follower:
         """What happened since the last call, in order."""
         with self._store.reading() as connection:
             if connection is None:
+                # Whatever is in a file that appears is new.
+                self._is_all_new, self._seen = True, None
                 return []
             now = time.monotonic()
             state = connection, int(connection.execute("PRAGMA data_version").fetchone()[0])
@@ -115,7 +127,11 @@ class Follower:
         """Start with what goes on in this file."""
         self._runs.clear()
         self._open.clear()
-        self._last_trace, self._last_span = connection.execute(_LAST).fetchone()
+        self._last_trace = self._last_start_ns = self._last_span = 0
+        if self._is_all_new:
+            return
+        self._is_all_new = True  # in a file that takes the place of this one
+        self._last_trace, self._last_start_ns, self._last_span = connection.execute(_LAST).fetchone()
         for (number,) in connection.execute(
             "SELECT number FROM traces WHERE end_ns IS NULL ORDER BY start_ns"
         ).fetchall():
@@ -125,13 +141,19 @@ class Follower:
                 continue
             rows = connection.execute("SELECT rowid FROM spans WHERE trace = ? AND end_ns IS NULL", (number,))
             self._open.update(rowid for (rowid,) in rows)
+            failed = self._read(connection, _LAST_RETRY, number)
+            run.last_retry = next((span_of(columns, run.trace) for columns in failed), None)
 
     def _happenings(self, connection: sqlite3.Connection) -> Iterator[Happening]:
+        # Numbers are given again when the traces that had them are deleted.
+        places = self._last_trace, self._last_start_ns, self._last_span
+        self._last_trace, self._last_span = connection.execute(_REWOUND, places).fetchone()
         for (number,) in connection.execute(
             "SELECT number FROM traces WHERE number > ? ORDER BY number", (self._last_trace,)
         ).fetchall():
-            self._runs[number] = Run(number, *_header(connection, number))
+            run = self._runs[number] = Run(number, *_header(connection, number))
             self._last_trace = number
+            self._last_start_ns = max(self._last_start_ns, run.trace.start_ns)
         for run in list(self._runs.values()):
             if not self._renew(connection, run):
                 del self._runs[run.number]
@@ -162,16 +184,14 @@ class Follower:
     def _changed(self, connection: sqlite3.Connection) -> list[tuple[Run, Span]]:
         """The spans that were written since, and those of the open ones that are not open any more."""
         again = ",".join(map(str, self._open))
-        found = connection.execute(
-            f"{_SPANS} WHERE rowid > ? OR rowid IN ({again}) ORDER BY rowid", (self._last_span,)
+        found = self._read(
+            connection, f"WHERE rowid > ? OR rowid IN ({again}) ORDER BY rowid", self._last_span
         )
-        names = [column[0] for column in found.description]
         self._open.clear()
         for run in self._runs.values():
             run.open.clear()
         changed = []
-        for row in found:
-            columns = dict(zip(names, row, strict=True))
+        for columns in found:
             self._last_span = max(self._last_span, columns["rowid"])
             owner = self._runs.get(columns["trace"])
             if owner is None:
@@ -179,11 +199,18 @@ class Follower:
             span = span_of(columns, owner.trace)
             changed.append((owner, span))
             if span.end_ns is None:
-                self._open.add(columns["rowid"])
                 owner.open.append(span)
+            if span.end_ns is None or _is_unsettled(span):
+                self._open.add(columns["rowid"])
         for run in self._runs.values():
             run.open.sort(key=lambda span: (span.start_ns, span.seq))
         return changed
+
+    @staticmethod
+    def _read(connection: sqlite3.Connection, which: str, value: int) -> list[dict[str, Any]]:
+        found = connection.execute(f"{_SPANS} {which}", (value,))
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def _renew(self, connection: sqlite3.Connection, run: Run) -> bool:
         """Read the header of a run again; False where somebody deleted it."""
@@ -196,6 +223,11 @@ class Follower:
         where, parameters = self._wanted.where(indexed=False)
         query = f"SELECT 1 FROM {where} AND t.number = ?"
         return connection.execute(query, (*parameters, run.number)).fetchone() is not None
+
+
+def _is_unsettled(span: Span) -> bool:
+    """Whether this is an attempt that failed, of which it is not known what followed."""
+    return span.kind is SpanKind.EXEC and span.status is Status.ERROR and not span.attributes.get("recovered")
 
 
 def _header(connection: sqlite3.Connection, number: int) -> tuple[Trace, Tally]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +55,17 @@ class Block(ABC):
         from .styled import styled
 
         return styled(self.lines(options.max_width), console, options)
+
+
+class Lines(Block):
+    """Lines that are made already."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self._lines = list(lines)
+
+    def lines(self, columns: int | None = None) -> list[Line]:
+        """The lines as they are."""
+        return self._lines
 
 
 @dataclass(slots=True)
