@@ -204,11 +204,11 @@ SCRIPTS = {
 """Source by name; each is run as a script with arguments and a few lines on stdin."""
 
 WATCHED_FROM_PYTHON = {
-    "a recursion": "our callback is the frame too many",
-    "how deep": "our callback takes a few frames of the limit",
-    "SIGINT": "the interrupt may land in our callback, which is then the last frame of the traceback",
+    "a recursion": ((3, 12), "our callback is the frame too many"),
+    "how deep": ((3, 12), "our callback takes a few frames of the limit"),
+    "SIGINT": ((3, 11), "the interrupt lands in our callback, which is then the last frame of the traceback"),
 }
-"""Where Python 3.10 and 3.11 show us: a callback in Python sees every call of a program under `run`."""
+"""Where Pythons before a version show us: a callback in Python sees every call of a program under `run`."""
 
 MODULES_OF_ONES_OWN = (
     "queue",
