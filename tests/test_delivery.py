@@ -191,14 +191,14 @@ def same_file(file: os.stat_result, handle: str) -> bool:
 
 
 def test_handing_over_a_span_takes_about_a_microsecond(delivery: Delivery) -> None:
-    """The median of what `span_ended` costs the program; 10 µs allow for a busy machine."""
+    """The median of what `span_ended` costs the program; 10 µs allow for a slow machine."""
     run = Run(delivery, config(None), Told())
     costs = []
     for _ in range(2000):
         span = run.start("Node", {"a": 1})
-        began = time.perf_counter_ns()
+        began = time.thread_time_ns()  # others have their turns meanwhile
         run.delivery.span_ended(span)
-        costs.append(time.perf_counter_ns() - began)
+        costs.append(time.thread_time_ns() - began)
     run.finish()
     assert sorted(costs)[len(costs) // 2] < 10_000
 
@@ -259,6 +259,6 @@ def test_a_run_of_many_steps_takes_no_more_memory_than_a_short_one(
         del span, mark
         if number % 1000 == 999:
             delivery.flush()
-    gc.collect()
-    assert len(alive) == 0
+    # A collection that another thread has begun makes this one do nothing.
+    until(lambda: gc.collect() >= 0 and not alive, "the end of every mark")
     run.finish()
