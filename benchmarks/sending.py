@@ -1,0 +1,145 @@
+"""What a program notices of delivery: of a working server, and of one that is away, hangs or fails.
+
+python benchmarks/sending.py --heartbeat     # how late an event loop gets beside prompts of 5 MB
+python benchmarks/sending.py --outages       # how long a run takes while the server does not work
+python benchmarks/sending.py --memory        # what a million spans take while it is away
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from contenders import SPANS, program
+from receiving import serving
+
+
+def _config(host: str, **settings: Any) -> Any:
+    """Settings with a store of its own that send to `host`, if one is given."""
+    from pocketflow_tracing import TracingConfig
+
+    keys = {"langfuse_public_key": "pk-lf-1", "langfuse_secret_key": "sk-lf-1", "langfuse_host": host}
+    return TracingConfig(store=Path(tempfile.mkdtemp()) / "traces.db", **(keys if host else {}), **settings)
+
+
+def heartbeat(size: int = 5_000_000, runs: int = 20) -> None:
+    """How late a beat of 1 ms is beside an async flow with big prompts, while traces are delivered."""
+    import asyncio
+
+    from pocketflow import AsyncFlow, AsyncNode
+
+    from pocketflow_tracing import flush, tracing
+
+    late: list[float] = []
+
+    class Ask(AsyncNode):
+        async def prep_async(self, shared: Any) -> Any:
+            return shared["prompt"]
+
+        async def exec_async(self, prompt: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return prompt[:1000]
+
+    async def beat() -> None:
+        while True:
+            due = time.perf_counter() + 0.001
+            await asyncio.sleep(0.001)
+            late.append(time.perf_counter() - due)
+
+    async def run() -> None:
+        beating = asyncio.create_task(beat())
+        for number in range(runs):
+            await AsyncFlow(start=Ask()).run_async({"prompt": f"{number} hello " * (size // 8)})
+            await asyncio.sleep(0.1)
+        beating.cancel()
+
+    with serving(SECONDS="0.05") as host:
+        for traces in (False, True):
+            late.clear()
+            with tracing(_config(host, enabled=traces)):
+                asyncio.run(run())
+            assert flush(60) == 0
+            late.sort()
+            p99, worst = late[len(late) * 99 // 100] * 1e3, late[-1] * 1e3
+            what = "traced" if traces else "untraced"
+            print(f"{what}: late by {p99:.1f} ms at p99, by {worst:.1f} ms at most")
+        with urllib.request.urlopen(f"{host}/count") as answer:
+            print(f"{answer.read().decode()} spans of {runs} runs arrived meanwhile")
+
+
+def outages() -> None:
+    """A run beside servers that are away, hang, or answer 503: medians, and the program's thread alone."""
+    import socket
+
+    hanging = socket.create_server(("127.0.0.1", 0), backlog=100)
+    with serving(STATUS="503", SECONDS="0") as failing:
+        hosts = {
+            "untraced": "",
+            "store only": "",
+            "away": "http://127.0.0.1:9",
+            "hangs": f"http://127.0.0.1:{hanging.getsockname()[1]}",
+            "503": failing,
+        }
+        print(f"{SPANS:,} spans\n\n| | run | the program's thread, a span |\n|---|---:|---:|")
+        base = 0.0
+        for name, host in hosts.items():
+            done = subprocess.run(
+                [sys.executable, __file__, "--outage", name, host], capture_output=True, text=True, check=True
+            )
+            run, thread = json.loads(done.stdout)
+            base = base or thread
+            print(f"| {name} | {run * 1e3:.1f} ms | {(thread - base) / SPANS * 1e6:.1f} µs |", flush=True)
+
+
+def outage(name: str, host: str, rounds: int = 15) -> None:
+    """The median of a run's time, and of its thread's processor time, as JSON."""
+    import statistics
+
+    from pocketflow_tracing import tracing
+    from pocketflow_tracing.delivery import delivery
+
+    flow, _ = program()
+    config = _config(host, enabled=name != "untraced")
+    took = []
+    for _ in range(rounds):
+        began, thread = time.perf_counter(), time.thread_time()
+        with tracing(config):
+            flow.run({"number": 0})
+        took.append((time.perf_counter() - began, time.thread_time() - thread))
+        delivery.flush(30, ships=False)
+    print(json.dumps([statistics.median(column) for column in zip(*took, strict=True)]))
+
+
+def memory(runs: int = 50) -> None:
+    """The memory of a process that traces a million spans while the server is away."""
+    from pocketflow_tracing import flush, tracing
+
+    flow, _ = program()
+    config = _config("http://127.0.0.1:9")
+    for number in range(1, runs + 1):
+        with tracing(config):
+            flow.run({"number": 0})
+        if number in (1, runs // 2, runs):
+            left = flush(60)
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+            print(f"{number * SPANS:,} spans: {resident / 2**20:.0f} MiB, {left:,} left", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--heartbeat"]:
+        heartbeat()
+    elif sys.argv[1:2] == ["--outages"]:
+        outages()
+    elif sys.argv[1:2] == ["--outage"]:
+        outage(*sys.argv[2:4])
+    elif sys.argv[1:2] == ["--memory"]:
+        memory()
+    else:
+        print(__doc__)
