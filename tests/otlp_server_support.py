@@ -62,12 +62,20 @@ class Server:
     hangs: bool = False
     cuts: int = 0
     """How many connections are cut instead of answered."""
+    broken_answers: int = 0
+    """How many answers break off in the middle, after the spans were taken."""
+    says: bytes | None = None
+    """What stands in the answers to spans, as protobuf."""
     max_bytes: int | None = None
     is_malformed: Callable[[Span], bool] = lambda span: False
     web_page: bool = False
     health: Any = field(default_factory=lambda: {"status": "OK", "version": "4.16.0"})
     date: str | None = None
     takes_otlp: bool = True
+    address: str = "127.0.0.1"
+    prefix: str = ""
+    """What comes before the paths of Langfuse."""
+    listener: type[_Listener] | None = None
 
     def __post_init__(self) -> None:
         self.rows: dict[Row, Span] = {}
@@ -81,7 +89,7 @@ class Server:
         self.seen = 0
         """How many requests for traces have begun."""
         self.port = 0
-        self._http: ThreadingHTTPServer | None = None
+        self._http: _Listener | None = None
 
     @property
     def host(self) -> str:
@@ -90,7 +98,8 @@ class Server:
     def start(self) -> None:
         """Listen, on the same port as before."""
         handler = type("BoundHandler", (Handler,), {"server_of": self})
-        self._http = _Listener(("127.0.0.1", self.port), handler)
+        listener = self.listener or (_Listener6 if ":" in self.address else _Listener)
+        self._http = listener((self.address, self.port), handler)
         self.port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.01,), name="server", daemon=True).start()
 
@@ -191,6 +200,10 @@ class _Listener(ThreadingHTTPServer):
         pass  # a client that was killed
 
 
+class _Listener6(_Listener):
+    address_family = socket.AF_INET6
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
@@ -216,6 +229,17 @@ class Handler(BaseHTTPRequestHandler):
         server.requests.append(Received(status, spans, len(body), dict(self.headers)))
         if server.web_page:
             return self._answer(status, "<html>Please log in</html>", {"Content-Type": "text/html"})
+        if status == 200 and server.broken_answers:
+            server.broken_answers -= 1
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"{")
+            self.close_connection = True
+            return
+        if status == 200 and server.says is not None:
+            headers = {"Content-Type": "application/x-protobuf"}
+            return self._answer(status, server.says, headers)
         self._answer(status, "{}", headers)
 
     def _status(self, body: bytes) -> tuple[int, dict[str, str], int]:
@@ -227,7 +251,7 @@ class Handler(BaseHTTPRequestHandler):
             if answer != 200:
                 return (answer, {}, 0) if isinstance(answer, int) else (*answer, 0)
         project = self._project()
-        if self.path != TRACES_PATH or not server.takes_otlp:
+        if self.path != server.prefix + TRACES_PATH or not server.takes_otlp:
             return 404, {}, 0
         if project is None:
             return 401, {}, 0
@@ -274,8 +298,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(200, json.dumps({"data": [{"id": project, "name": "Mine"}]}), {})
         self._answer(401 if project is None else 404, "{}", {})
 
-    def _answer(self, status: int, text: str, headers: dict[str, str]) -> None:
-        body = text.encode()
+    def _answer(self, status: int, content: str | bytes, headers: dict[str, str]) -> None:
+        body = content.encode() if isinstance(content, str) else content
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)

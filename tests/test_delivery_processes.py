@@ -345,6 +345,28 @@ os._exit(0)
 # A full disk
 
 
+def test_a_process_that_is_gone_at_once_leaves_a_trace(path: Path) -> None:
+    """The first run of a process is in the store as soon as the worker sees it, not with the first batch."""
+    program = (
+        PRELUDE
+        + """
+from pocketflow_tracing.delivery import worker
+worker.SAVE_SECONDS = 3600
+run = Run(delivery, config(PATH))
+run.step("Node0")
+print("begun", flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
+    )
+    child = start_child(program, path)
+    assert child.stdout is not None and child.stdout.readline() == "begun\n"
+    until(lambda: path.exists() and stored(path), "the trace")
+    child.communicate("\n", timeout=20)
+    (trace,) = stored(path)
+    assert trace.status is Status.INTERRUPTED
+
+
 def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(path: Path) -> None:
     """Files may not grow any more (RLIMIT_FSIZE): memory serves, then the file again."""
     program = (

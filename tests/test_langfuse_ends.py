@@ -171,6 +171,29 @@ sys.stdin.readline()
     server.check_sound()
 
 
+def test_a_sender_that_stood_still_past_its_lease_changes_nothing(server: Server, path: Path) -> None:
+    """Another process takes over; when the first goes on, what it sends again is the same."""
+    server.delay = 0.1
+    short = "from pocketflow_tracing.store import outbox\noutbox.LEASE_SECONDS = 0.2\n" + TRACED
+    child = start_child(
+        short + "traced(delivery, settings, steps=6000)\nprint(delivery.flush(60))", path, server.host, "one"
+    )
+    until(lambda: len(server.requests) >= 1)
+    child.send_signal(signal.SIGSTOP)
+    out, _ = run_child(
+        short + "traced(delivery, settings)\ndelivery.shipper._look_at = 0\nwhile delivery.flush(1) or "
+        "delivery.shipper._left(own=False): delivery.shipper._look_at = 0\nprint('all')",
+        path, server.host, "one",
+    )  # fmt: skip
+    assert out == "all\n"
+    assert len(server.rows) == 6001 + 2
+    child.send_signal(signal.SIGCONT)
+    out, err = child.communicate(timeout=60)
+    assert (out, err, child.returncode) == ("0\n", "", 0)
+    assert len(server.rows) == 6001 + 2
+    server.check_sound()
+
+
 def test_processes_share_an_outbox_without_sending_twice(server: Server, path: Path) -> None:
     """Four at once, one file, one server: every span arrives once."""
     program = (

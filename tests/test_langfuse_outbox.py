@@ -77,6 +77,17 @@ def test_a_lease_runs_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None
     assert box.claim() == box.claim() != []
 
 
+def test_a_clock_that_jumps_holds_nothing_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward, and a lease is over; back, and one that would last for hours is none."""
+    keep(store, made_trace(1), HERE)
+    box = Outbox(store, HERE)
+    now = time.time_ns()
+    for shift_hours in (0, 3, -3, -1):
+        monkeypatch.setattr(time, "time_ns", lambda at=now + shift_hours * 3_600_000_000_000: at)
+        assert len(box.claim()) == 1
+        assert box.claim() == []
+
+
 def test_what_a_killed_sender_held_is_free_at_once(store: Store) -> None:
     """Nobody waits for the lease of a process that is gone."""
     keep(store, made_trace(1), HERE)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from otlp_server_support import Server, attributes_of
@@ -14,6 +15,7 @@ from store_support import made_trace
 from pocketflow_tracing.config import TracingConfig, resolve
 from pocketflow_tracing.delivery.shipping.batches import BATCH_SPANS
 from pocketflow_tracing.delivery.shipping.courier import Courier
+from pocketflow_tracing.errors import StoreError
 from pocketflow_tracing.model import Trace
 from pocketflow_tracing.sinks.langfuse import LangfuseSink, langfuse_sink
 from pocketflow_tracing.sinks.otlp.sending import Sender, Verdict, wait_seconds
@@ -45,6 +47,15 @@ def sink_of(server: Server, **settings: object) -> LangfuseSink:
     }
     (sink,) = langfuse_sink(resolve(TracingConfig(**given)))  # type: ignore[arg-type]
     return sink
+
+
+def raising(failure: Exception) -> Any:
+    """A method that fails."""
+
+    def fail(*arguments: Any) -> None:
+        raise failure
+
+    return fail
 
 
 def keep(store: Store, trace: Trace, courier: Courier) -> None:
@@ -154,6 +165,31 @@ def test_a_cut_connection_is_tried_again(server: Server, store: Store, courier: 
     assert ship(courier, store) == 20
     assert ship(courier, store) == 0
     server.check_sound()
+
+
+def test_what_arrived_is_not_sent_again_while_the_store_cannot_note_it(
+    server: Server, store: Store, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk costs no second transfer: what is settled is remembered, and noted when there is room."""
+    keep(store, made_trace(1, spans=20), courier)
+    with monkeypatch.context() as full:
+        full.setattr(Outbox, "confirm", raising(StoreError("database or disk is full")))
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                ship(courier, store)
+    assert (len(server.requests), ship(courier, store)) == (1, 0)
+    assert len(server.requests) == 1
+    assert set(server.arrivals.values()) == {1}
+
+
+def test_the_wait_for_a_store_grows_too(courier: Courier) -> None:
+    """1 s, 2 s, 4 s … up to a minute."""
+    waits = []
+    for _ in range(8):
+        courier.not_stored(StoreError("locked"))
+        waits.append(courier.not_before - time.monotonic())
+    for expected, wait in zip((1, 2, 4, 8, 16, 32, 60, 60), waits, strict=True):
+        assert expected * 0.7 < wait < expected * 1.3
 
 
 def test_the_wait_grows_and_the_server_may_ask_for_more(

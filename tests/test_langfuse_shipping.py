@@ -13,7 +13,7 @@ import pytest
 from live_support import Run, config, own_delivery, traced
 from otlp_server_support import Server
 from shipping_support import FOLDER, TRACED
-from store_support import run_child, until
+from store_support import made_trace, run_child, until
 
 from pocketflow_tracing.config import TracingConfig
 from pocketflow_tracing.delivery import Delivery
@@ -116,6 +116,19 @@ def test_flush_waits_for_a_server_that_says_when_to_come_again(
     assert delivery.flush() == 0
 
 
+def test_flush_does_not_wait_for_a_server_that_asks_for_more_time_than_there_is(
+    server: Server, path: Path, delivery: Delivery
+) -> None:
+    """`Come again tomorrow` is an answer; one request is enough to hear it."""
+    server.answers.append((429, {"Retry-After": "86400"}))
+    traced(delivery, config(path, **keys(server)), steps=4)
+    began = time.monotonic()
+    assert delivery.flush() == 5
+    assert delivery.flush(0) > 0
+    assert time.monotonic() - began < 5
+    assert len(server.requests) == 1
+
+
 def test_one_server_that_is_away_keeps_nothing_from_another(
     server: Server, path: Path, delivery: Delivery
 ) -> None:
@@ -191,6 +204,21 @@ def test_traces_are_sent_while_the_file_cannot_be_written(
     delivery.flush(20)
     assert len(server.rows) == 3
     assert "traces stay in memory" in caplog.text
+
+
+def test_traces_are_sent_while_the_file_is_of_a_newer_version(
+    server: Server, path: Path, delivery: Delivery
+) -> None:
+    """The file stays as it is, and memory is the outbox."""
+    store = Store(path)
+    store.end(made_trace(1))
+    store._call(lambda connection: connection.execute("PRAGMA user_version = 99"))
+    store.close()
+    before = path.read_bytes()
+    traced(delivery, config(path, **keys(server)), steps=2)
+    delivery.flush(20)
+    assert len(server.rows) == 3
+    assert path.read_bytes() == before
 
 
 def test_two_projects_in_one_process_each_get_their_own(

@@ -18,26 +18,30 @@ from .commands import commands
 from .ending import failing_clearly
 from .opened import tell
 
+Finding = tuple["bool | None", str, str]
+"""Whether something is right, or None where it is a choice; what it is; what to do for another one."""
+_SIGNS = {True: "✓", False: "✗", None: "–"}
+
 
 @commands.command()
 @failing_clearly
 def doctor() -> None:
     """Say what keeps traces from being kept or sent.
 
-    Checks settings, store and server, and says what to do. Exit status 1 if anything is wrong.
+    Checks settings, store and server, and says what to do. Exit status 1 if anything is wrong; a
+    choice, such as to have no keys, is not.
     """
     wrong = 0
     for is_right, what, advice in _checks():
-        tell(f"{'✓' if is_right else '✗'} {visible(what)}")
-        if not is_right:
-            wrong += 1
-            if advice:
-                tell(f"    {visible(advice)}")
+        tell(f"{_SIGNS[is_right]} {visible(what)}")
+        wrong += is_right is False
+        if advice and not is_right:
+            tell(f"    {visible(advice)}")
     if wrong:
         raise TracingError(f"{counted(wrong, 'thing')} to set right")
 
 
-def _checks() -> Iterator[tuple[bool, str, str]]:
+def _checks() -> Iterator[Finding]:
     try:
         config = TracingConfig.from_env()
     except ConfigError as problem:
@@ -49,7 +53,7 @@ def _checks() -> Iterator[tuple[bool, str, str]]:
     yield from _langfuse_checks(config)
 
 
-def _store_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
+def _store_checks(config: TracingConfig) -> Iterator[Finding]:
     if config.store is None:
         yield True, "the trace store is off (POCKETFLOW_TRACING_STORE): traces are sent from memory", ""
         return
@@ -94,7 +98,7 @@ def _outbox_line(one: Waiting) -> str:
     return f"outbox for {one.account} at {one.host}: {', '.join(parts)}"
 
 
-def _langfuse_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
+def _langfuse_checks(config: TracingConfig) -> Iterator[Finding]:
     yield from _key_checks(config)
     for sink in configured(config):
         if sink.destination.kind == "langfuse":
@@ -105,14 +109,14 @@ def _langfuse_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
             yield _otlp_check(sink)
 
 
-def _key_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
+def _key_checks(config: TracingConfig) -> Iterator[Finding]:
     public, secret = config.langfuse_public_key, config.langfuse_secret_key
     if not public and not secret:
         if not config.otlp:
             yield (
-                False,
-                "no keys: nothing is sent to Langfuse",
-                "set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY (settings of your project)",
+                None,
+                "no keys: traces stay on this machine, and nothing is sent to Langfuse",
+                "to send them, set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY (settings of your project)",
             )
     elif not (public and secret):
         missing = "LANGFUSE_SECRET_KEY" if public else "LANGFUSE_PUBLIC_KEY"
@@ -129,7 +133,7 @@ def _key_checks(config: TracingConfig) -> Iterator[tuple[bool, str, str]]:
         yield True, f"the keys are set: {public}", ""
 
 
-def _otlp_check(sink: NetworkSink) -> tuple[bool, str, str]:
+def _otlp_check(sink: NetworkSink) -> Finding:
     courier = Courier(sink)
     try:
         reason = courier.test()

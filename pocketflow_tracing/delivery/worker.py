@@ -197,6 +197,7 @@ class Worker:
             keeper = self._keepers.get(path)
             if keeper is None:
                 keeper = self._keepers[path] = Keeper(path, config)
+                self._save_at = time.monotonic()  # a short program may be killed before long
         if keeper is not None and network:
             self._shipper.add(keeper, network, debug=live.debug)
         followed = self._traces[live.id] = Followed(live, keeper, [sink.destination for sink in network])

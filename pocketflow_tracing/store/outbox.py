@@ -25,15 +25,17 @@ else:
 
 LEASE_SECONDS = 30.0
 CLAIM_TRACES = 100
+# One that ends later than any that began now was given before the clock was set back.
+_FREE = "(o.lease_ns <= ? OR o.lease_ns > ?)"
 _ENDED = """
 SELECT o.trace, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
-WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NOT NULL {chosen}
+WHERE o.destination = ? AND {free} AND t.end_ns IS NOT NULL {chosen}
 ORDER BY o.attempts, o.trace DESC LIMIT ?
 """
 _RUNNING = """
 SELECT o.trace, o.spans, o.sent, w.host, w.boot, w.pid, w.started, w.renewed_ns
 FROM outbox o JOIN traces t ON t.number = o.trace JOIN writers w ON w.number = t.writer
-WHERE o.destination = ? AND o.lease_ns <= ? AND t.end_ns IS NULL {chosen}
+WHERE o.destination = ? AND {free} AND t.end_ns IS NULL {chosen}
 """
 _HOLDERS = """
 SELECT number, host, boot, pid, started, renewed_ns FROM writers
@@ -120,13 +122,13 @@ class Outbox:
         now = time.time_ns()
         number = number_of(connection, self.destination)
         chosen = "" if only is None else f"AND t.id IN ({', '.join('?' * len(only))})"
-        arguments = (number, now, *(only or ()))
+        arguments = (number, now, _lease_end(now), *(only or ()))
         if thorough:
             _free_leases_of_the_gone(connection, now)
-        found = connection.execute(_ENDED.format(chosen=chosen), (*arguments, limit)).fetchall()
+        found = connection.execute(_ENDED.format(chosen=chosen, free=_FREE), (*arguments, limit)).fetchall()
         if thorough and len(found) < limit:
             for trace, spans, sent, *writer, renewed_ns in connection.execute(
-                _RUNNING.format(chosen=chosen), arguments
+                _RUNNING.format(chosen=chosen, free=_FREE), arguments
             ):
                 if Writer(*writer).is_gone(renewed_ns):
                     found.append((trace, spans, sent))
@@ -241,8 +243,9 @@ class Outbox:
                 conditions += f"AND t.writer = {_THIS_PROCESS}"
                 arguments += identity
             if reachable:
-                conditions += f"AND (o.lease_ns <= ? OR o.leased_by = {_THIS_PROCESS})"
-                arguments += [time.time_ns(), *identity]
+                now = time.time_ns()
+                conditions += f"AND ({_FREE} OR o.leased_by = {_THIS_PROCESS})"
+                arguments += [now, _lease_end(now), *identity]
             return int(connection.execute(f"{_LEFT} {conditions}", arguments).fetchone()[0])
 
 
@@ -254,8 +257,8 @@ def _free_leases_of_the_gone(connection: sqlite3.Connection, now_ns: int) -> Non
             )
 
 
-def _lease_end() -> int:
-    return time.time_ns() + int(LEASE_SECONDS * 1e9)
+def _lease_end(now_ns: int | None = None) -> int:
+    return (time.time_ns() if now_ns is None else now_ns) + int(LEASE_SECONDS * 1e9)
 
 
 class Waiting(Record):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import log, tell_once
+from ...errors import StoreError, log, tell_once
 from ...live import new_id
 from .batches import BATCH_SPANS, Batch, batches
 from .pace import Pace
@@ -57,6 +57,9 @@ class Courier:
         self._most_spans = BATCH_SPANS
         self._pace = Pace()
         self._renewed_at = 0.0
+        self._store_failures = 0
+        self._unnoted: list[tuple[Outbox, list[Claim], int, int]] = []
+        """What was settled and could not be written down, as on a full disk: it is not sent again."""
 
     def ship(
         self,
@@ -70,9 +73,11 @@ class Courier:
 
         Raises StoreError where the outbox cannot be read or written.
         """
+        self._note(outbox)
         while goes_on():
             claims = outbox.claim(only=only, thorough=thorough)
             if not claims:
+                self._store_failures = 0
                 return True
             thorough = False
             if not self._ship_claims(outbox, claims, goes_on):
@@ -106,7 +111,7 @@ class Courier:
     def _send(self, outbox: Outbox, batch: Batch, held: list[Claim]) -> str | None:
         """Send one batch; None where it is settled, else why not."""
         if not batch.spans:
-            outbox.confirm(batch.claims, 0, batch.unencodable)
+            self._confirm(outbox, batch, 0, batch.unencodable)
             return None
         from ...sinks.otlp.sending import Verdict
         from ...sinks.otlp.splitting import deliver
@@ -124,9 +129,19 @@ class Courier:
             self._failed(outcome.answer, refused=outcome.answer.verdict is Verdict.REFUSED)
             return self.reason
         rejected = outcome.rejected + batch.unencodable
-        outbox.confirm(batch.claims, outcome.accepted, rejected)
         self._succeeded(batch, outcome.accepted, rejected)
+        self._confirm(outbox, batch, outcome.accepted, rejected)
         return None
+
+    def _confirm(self, outbox: Outbox, batch: Batch, accepted: int, rejected: int) -> None:
+        self._unnoted.append((outbox, batch.claims, accepted, rejected))
+        self._note(outbox)
+
+    def _note(self, outbox: Outbox) -> None:
+        """Write down what is settled in the place of `outbox`; StoreError where that fails still."""
+        for entry in [entry for entry in self._unnoted if entry[0].store is outbox.store]:
+            outbox.confirm(*entry[1:])
+            self._unnoted.remove(entry)
 
     def _around(self) -> Envelope:
         from ...sinks.otlp.encoding import Envelope
@@ -193,11 +208,7 @@ class Courier:
         self.attempts_failed += 1
         self._failed_attempt = self.attempts
         self.is_refused = refused
-        wait = min(FIRST_WAIT_SECONDS * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_SECONDS)
-        if refused:
-            wait = REFUSED_WAIT_SECONDS
-        # Many processes that failed together shall not come back together.
-        wait *= 0.75 + new_id(16) / 2**17
+        wait = scattered(REFUSED_WAIT_SECONDS if refused else waiting_after(self.failures))
         now = self._failed_at = time.monotonic()
         self._asked_until = now + (answer.wait_seconds or 0.0)
         self.not_before = max(now + wait, self._asked_until)
@@ -208,6 +219,12 @@ class Courier:
             f"[TRACING] {self.sink.name} at {self.sink.destination.host} {what} ({self.reason}); "
             f"everything is kept, and {then}",
         )
+
+    def not_stored(self, failure: StoreError) -> None:
+        """Note that the store failed: it is looked at again later."""
+        self._store_failures += 1
+        self.not_before = time.monotonic() + scattered(waiting_after(self._store_failures))
+        log.debug("cannot send from the store: %s", failure)
 
     def hurry(self) -> None:
         """Try again now, unless that is of no use, or the server asked for patience."""
@@ -220,12 +237,23 @@ class Courier:
         A single failure may be chance. A server that says when to come again is worth waiting for,
         if that is before `deadline`.
         """
-        asked_to_wait = self._failed_at < self._asked_until < deadline
+        if self.is_refused or self._asked_until >= deadline:
+            return True
         has_failed = self.failures >= HOPELESS_FAILURES and self._failed_attempt > attempts
-        return self.is_refused or (has_failed and not asked_to_wait)
+        return has_failed and not self._failed_at < self._asked_until
 
     def close(self) -> None:
         """Close the connections."""
         sender, self._sender = self._sender, None
         if sender is not None:
             sender.close()
+
+
+def waiting_after(failures: int) -> float:
+    """How many seconds to wait after so many failures in a row."""
+    return min(FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_WAIT_SECONDS)
+
+
+def scattered(seconds: float) -> float:
+    """About as long: many processes that failed together shall not come back together."""
+    return seconds * (0.75 + new_id(16) / 2**17)

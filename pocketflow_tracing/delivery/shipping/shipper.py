@@ -249,8 +249,7 @@ class Shipper:
         try:
             return courier.ship(outbox, self._goes_on, thorough=thorough)
         except StoreError as failure:
-            log.debug("cannot send from the store: %s", failure)
-            courier.not_before = time.monotonic() + 1.0
+            courier.not_stored(failure)
             return False
 
     def _goes_on(self) -> bool:

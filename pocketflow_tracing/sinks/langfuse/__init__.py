@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ...errors import tell_once
 from ...model import Trace
@@ -60,7 +61,7 @@ def langfuse_sink(config: TracingConfig) -> Iterator[LangfuseSink]:
                     ("Authorization", basic(config)),
                     ("x-langfuse-sdk-name", "pocketflow-tracing"),
                     ("x-langfuse-sdk-version", version()),
-                    ("x-langfuse-public-key", config.langfuse_public_key or ""),
+                    ("x-langfuse-public-key", quote(config.langfuse_public_key or "", safe="-_.~")),
                     # Without it, a trace shows up ten minutes late.
                     ("x-langfuse-ingestion-version", "4"),
                 ),

@@ -41,7 +41,7 @@ def deliver(pieces: Sequence[Piece], send: Send) -> Outcome:
         if answer.verdict is Verdict.TOO_LARGE and spans == 1:
             answer = _send_shortened(part[0], send)
         if answer.verdict is Verdict.ACCEPTED:
-            refused = min(answer.rejected, spans)
+            refused = min(max(answer.rejected, 0), spans)
             accepted += spans - refused
             rejected += refused
             continue
