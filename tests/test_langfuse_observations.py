@@ -40,7 +40,7 @@ def wired(trace: Trace, sink: Any = None) -> list[Any]:
 
     fill = sink.encoder(outbox.headers([claim])[claim.trace], lookup)
     spans: list[Span] = []
-    while page := outbox.page(claim.trace, len(spans)):
+    while page := outbox.pages([claim._replace(sent=len(spans))])[0]:
         for row in page:
             spans.append(Span())
             fill(row, spans[-1])

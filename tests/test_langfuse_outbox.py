@@ -132,7 +132,7 @@ def test_a_trace_is_sent_on_from_where_it_was_confirmed(store: Store) -> None:
     keep(store, made_trace(1, spans=5), HERE)
     box = Outbox(store, HERE)
     (claim,) = box.claim()
-    before = box.page(claim.trace, 0)
+    before = box.pages([claim])[0]
     assert [row.span_id[-1] for row in before] == ["1", "2", "3", "4", "5"]
     assert [row.export_start_ns - before[0].export_start_ns for row in before] == [
         0, 1, 1_000_001, 2_000_001, 3_000_001
@@ -142,7 +142,7 @@ def test_a_trace_is_sent_on_from_where_it_was_confirmed(store: Store) -> None:
     box.release([claim])
     (again,) = box.claim()
     assert (again.sent, again.spans) == (2, 5)
-    assert box.page(again.trace, again.sent) == before[2:]
+    assert box.pages([again])[0] == before[2:]
     assert box.left(own=True) == 3
     box.confirm([sent_wholly(again)], accepted=3)
     assert (box.claim(), box.left()) == ([], 0)
@@ -167,7 +167,7 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
     monkeypatch.setattr(plans, "AT_ONCE_SPANS", 10)
     monkeypatch.setattr(plans, "READ_SPANS", 7)
     (pieces,) = box.claim(1)
-    as_whole, in_pieces = box.page(whole.trace, 0), box.page(pieces.trace, 0)
+    as_whole, in_pieces = (box.pages([one])[0] for one in (whole, pieces))
     assert len(in_pieces) == 50
     assert [row.export_start_ns for row in as_whole] == [row.export_start_ns for row in in_pieces]
 
@@ -186,7 +186,7 @@ def test_traces_that_were_written_in_turns_are_planned_as_those_written_alone(
     for most in (8, 0):
         monkeypatch.setattr(plans, "MOST_BETWEEN", most)
         (claim,) = box.claim(1)
-        pages.append([(row.name, row.export_start_ns) for row in box.page(claim.trace, 0)])
+        pages.append([(row.name, row.export_start_ns) for row in box.pages([claim])[0]])
     assert len(pages[0]) == 20
     assert pages[0] == pages[1]
 
@@ -218,7 +218,7 @@ def test_deleting_a_trace_deletes_what_waited(store: Store) -> None:
     box = Outbox(store, HERE)
     (claim,) = box.claim()
     store.delete_all()
-    assert (box.headers([claim]), box.page(claim.trace, 0)) == ({}, [])
+    assert (box.headers([claim]), box.pages([claim])[0]) == ({}, [])
     assert box.left() == 0
     for table in ("outbox", "exports", "spans"):
         assert (

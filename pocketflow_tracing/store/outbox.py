@@ -159,16 +159,12 @@ class Outbox:
                         found[claim.trace] = trace_of(columns, columns["end_ns"] is None)
         return found
 
-    def page(self, trace: int, position: int) -> list[ExportRow]:
-        """Spans of a trace in export order, some from `position` on; none where there are no more."""
+    def pages(self, claims: Iterable[Claim]) -> list[list[ExportRow]]:
+        """Spans of each claim in export order, some from the first that is not sent; none if it is gone."""
         with self.store.reading() as connection:
             if connection is None:
-                return []
-            planned = page_at(connection, trace, position)
-            query = _PAGE.format(",".join("?" * len(planned)))
-            found = connection.execute(query, (trace, *(one[0] for one in planned)))
-            rows = {row[0]: row for row in found}
-        return [ExportRow._make(rows[one[0]] + one[1:]) for one in planned if one[0] in rows]
+                return [[] for _ in claims]
+            return [_page(connection, claim.trace, claim.sent) for claim in claims]
 
     def span_named(self, trace: int, span_id: str) -> tuple[str, str] | None:
         """Name and body of one span, None where it was not kept."""
@@ -247,6 +243,13 @@ class Outbox:
                 conditions += f"AND ({_FREE} OR o.leased_by = {_THIS_PROCESS})"
                 arguments += [now, _lease_end(now), *identity]
             return int(connection.execute(f"{_LEFT} {conditions}", arguments).fetchone()[0])
+
+
+def _page(connection: sqlite3.Connection, trace: int, position: int) -> list[ExportRow]:
+    planned = page_at(connection, trace, position)
+    query = _PAGE.format(",".join("?" * len(planned)))
+    rows = {row[0]: row for row in connection.execute(query, (trace, *(one[0] for one in planned)))}
+    return [ExportRow._make(rows[one[0]] + one[1:]) for one in planned if one[0] in rows]
 
 
 def _free_leases_of_the_gone(connection: sqlite3.Connection, now_ns: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..jsontext import to_json
@@ -47,15 +47,8 @@ def plan(store: Store, traces: Sequence[int]) -> dict[int, int]:
     """Work out how the spans of these traces are exported, unless that is known; how many they are."""
     counts: dict[int, int] = {}
     rows: list[_Row] = []
-    for trace in traces:
-        counts[trace], first, last, known = _extent(store, trace)
-        if known == counts[trace]:
-            continue
-        # By rowid if that can be: the index is in no useful order, and each row would be a page to read.
-        is_together = last - first < counts[trace] * MOST_BETWEEN
-        rows_of = f"NOT INDEXED WHERE rowid BETWEEN {first} AND {last} AND" if is_together else "WHERE"
-        of = f"FROM spans {rows_of} trace = {trace}"
-        timings = _paged_timings(store, of) if counts[trace] > AT_ONCE_SPANS else _timings(store, of)
+    for trace, count, timings in _to_plan(store, traces):
+        counts[trace] = count
         for first, page in _pages(timings):
             rows.append((trace, first, len(page), _text(page)))
             if len(rows) >= WRITTEN_PAGES:
@@ -63,6 +56,42 @@ def plan(store: Store, traces: Sequence[int]) -> dict[int, int]:
                 rows = []
     _keep(store, rows, counts)
     return counts
+
+
+def _to_plan(store: Store, traces: Sequence[int]) -> Iterator[tuple[int, int, Iterable[Timing]]]:
+    """Each trace with the number of its spans, and them in start order, none where they are planned.
+
+    Short ones are read together.
+    """
+    read: list[tuple[int, int, Iterable[Timing]]] = []
+    waiting = list(reversed(traces))
+    while waiting:
+        spans = 0
+        with store.reading() as connection:
+            while waiting and spans < READ_SPANS:
+                trace = waiting.pop()
+                count, first, last, known = _extent(connection, trace)
+                spans += count
+                timings: Iterable[Timing] = ()
+                if known != count:
+                    of = _rows_of(trace, count, first, last)
+                    is_long = count > AT_ONCE_SPANS
+                    timings = _paged_timings(store, of) if is_long else _timings(connection, of)
+                read.append((trace, count, timings))
+        yield from read  # not within the block: what is planned gets written
+        read.clear()
+
+
+def _extent(connection: sqlite3.Connection | None, trace: int) -> tuple[int, ...]:
+    """How many spans a trace has, between which rows, and how many are planned already."""
+    return (0, 0, 0, 0) if connection is None else connection.execute(_EXTENT, (trace,)).fetchone()
+
+
+def _rows_of(trace: int, count: int, first: int, last: int) -> str:
+    # By rowid if that can be: the index is in no useful order, and each row would be a page to read.
+    is_together = last - first < count * MOST_BETWEEN
+    where = f"NOT INDEXED WHERE rowid BETWEEN {first} AND {last} AND" if is_together else "WHERE"
+    return f"FROM spans {where} trace = {trace}"
 
 
 def page_at(connection: sqlite3.Connection, trace: int, position: int) -> list[Planned]:
@@ -74,7 +103,7 @@ def page_at(connection: sqlite3.Connection, trace: int, position: int) -> list[P
     return [] if found is None else [tuple(planned) for planned in json.loads(found[0])[position - first :]]
 
 
-def _pages(timings: Iterator[Timing]) -> Iterator[tuple[int, list[Export]]]:
+def _pages(timings: Iterable[Timing]) -> Iterator[tuple[int, list[Export]]]:
     """The exports in pages, each as soon as it is whole: that of a span is known when it has ended."""
     pages: defaultdict[int, list[Export]] = defaultdict(list)
     for export in exports(timings):
@@ -91,19 +120,11 @@ def _text(page: list[Export]) -> str:
     return to_json([export[1:] for export in page])
 
 
-def _extent(store: Store, trace: int) -> tuple[int, ...]:
-    """How many spans a trace has, between which rows, and how many are planned already."""
-    with store.reading() as connection:
-        return (0, 0, 0, 0) if connection is None else connection.execute(_EXTENT, (trace,)).fetchone()
-
-
-def _timings(store: Store, of: str) -> Iterator[Timing]:
+def _timings(connection: sqlite3.Connection | None, of: str) -> list[Timing]:
     """The spans of a trace in start order."""
-    with store.reading() as connection:
-        rows = [] if connection is None else connection.execute(f"{_TIMINGS} {of} {_IN_ORDER}").fetchall()
+    rows = [] if connection is None else connection.execute(f"{_TIMINGS} {of} {_IN_ORDER}").fetchall()
     last_ns = max((row[5] or row[4] for row in rows), default=0)
-    for row in rows:
-        yield Timing._make(row if row[5] is not None else (*row[:5], last_ns))
+    return [Timing._make(row if row[5] is not None else (*row[:5], last_ns)) for row in rows]
 
 
 def _paged_timings(store: Store, of: str) -> Iterator[Timing]:

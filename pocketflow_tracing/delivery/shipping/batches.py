@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import tell_failure
 from ...jsontext import utf8_size
 from ...model import JSON
+from ...store.plans import PAGE_SPANS
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -95,14 +96,14 @@ def batches(
     """Everything that `claims` hold, encoded, about `BATCH_BYTES` at a time."""
     batch = Batch(envelope)
     headers = outbox.headers(claims)
-    for claim in claims:
+    for claim, page in _first_pages(outbox, claims):
         trace = headers.get(claim.trace)
         if trace is None:
             continue  # somebody deleted it
         encode = sink.encoder(trace, _lookup(outbox, claim.trace))
         batch.traces[claim.trace] = trace
         is_settled = False
-        for position, row in _rows(outbox, claim):
+        for position, row in _rows(outbox, claim, page):
             batch.add(encode, row)
             pace()
             if batch.bytes >= BATCH_BYTES or batch.spans >= most_spans():
@@ -117,15 +118,28 @@ def batches(
         yield batch
 
 
-def _rows(outbox: Outbox, claim: Claim) -> Iterator[tuple[int, ExportRow]]:
-    """The spans that are still to be sent, with their positions in the trace."""
+def _first_pages(outbox: Outbox, claims: Sequence[Claim]) -> Iterator[tuple[Claim, list[ExportRow]]]:
+    """Each claim with the first of its spans; short traces are read together, about a page at a time."""
+    together: list[Claim] = []
+    spans = 0
+    for claim in claims:
+        if together and spans + claim.spans - claim.sent > PAGE_SPANS:
+            yield from zip(together, outbox.pages(together), strict=True)
+            together, spans = [], 0
+        together.append(claim)
+        spans += claim.spans - claim.sent
+    yield from zip(together, outbox.pages(together), strict=True)
+
+
+def _rows(outbox: Outbox, claim: Claim, page: list[ExportRow]) -> Iterator[tuple[int, ExportRow]]:
+    """The spans that are still to be sent, with their positions in the trace; `page` has the first."""
     position = claim.sent
-    while position < claim.spans:
-        page = outbox.page(claim.trace, position)
-        if not page:
-            return  # somebody deleted it
+    while page:  # else somebody deleted it
         yield from enumerate(page, position)
         position += len(page)
+        if position >= claim.spans:
+            return
+        (page,) = outbox.pages([claim._replace(sent=position)])
 
 
 def _lookup(outbox: Outbox, trace: int) -> Lookup:
