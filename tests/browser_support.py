@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 60_000
+"""How long anything is waited for: a busy machine takes many times what an idle one does."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SWITCHES = [
     "--disable-gpu",
@@ -54,9 +56,10 @@ def _launched() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
     if executable is None:
         absent("Chromium")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         absent("playwright")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
         loop = asyncio.get_running_loop()
@@ -95,6 +98,7 @@ def open_page(browser: Browser, faults: list[str]) -> Iterator[Callable[..., Pag
     def open_one(**options: Any) -> Page:
         context = browser.new_context(**options)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         watch(context, faults)
         return context.new_page()
 
