@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from opentelemetry import trace as otel_trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from pocketflow import AsyncFlow, AsyncNode, AsyncParallelBatchNode, Flow, Node
 
 from pocketflow_tracing import (
@@ -245,3 +247,19 @@ def test_traces_are_sampled_by_the_trace_they_join() -> None:
         with capture_traces(config=config, parent=parent) as traces:
             Flow(start=Node()).run({})
         assert len(traces) == count
+
+
+def test_sampling_agrees_with_opentelemetrys() -> None:
+    """Langfuse's SDK samples by the id of the trace in that way: both keep a trace, or neither."""
+    sampler = TraceIdRatioBased(0.3)
+    ids = random.Random(1)
+    kept = 0
+    for _ in range(200):
+        trace_id = ids.getrandbits(128)
+        parent = f"00-{trace_id:032x}-b7ad6b7169203331-01"
+        with capture_traces(config=TracingConfig(sample_rate=0.3), parent=parent) as traces:
+            Flow(start=Node()).run({})
+        theirs = sampler.should_sample(None, trace_id, "flow").decision is Decision.RECORD_AND_SAMPLE
+        assert (len(traces) == 1) is theirs
+        kept += theirs
+    assert 40 < kept < 80

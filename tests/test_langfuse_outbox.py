@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,25 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
     as_whole, in_pieces = (box.pages([one])[0] for one in (whole, pieces))
     assert len(in_pieces) == 50
     assert [row.export_start_ns for row in as_whole] == [row.export_start_ns for row in in_pieces]
+
+
+def test_planning_a_long_trace_takes_no_more_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the spans, the same memory: what is planned is written page by page."""
+    monkeypatch.setattr(plans, "AT_ONCE_SPANS", 10)
+    peaks = []
+    for number, spans in ((1, 1_500), (2, 6_000)):
+        trace = made_trace(number, spans=spans)
+        for span in trace.spans[1:]:  # one after the other
+            span.start_ns = trace.start_ns + span.seq * 1_000
+            span.end_ns = span.start_ns + 500
+        trace.spans[0].end_ns = trace.end_ns = trace.spans[-1].end_ns
+        keep(store, trace, HERE)
+        tracemalloc.start()
+        (claim,) = Outbox(store, HERE).claim(1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert claim.spans == spans
+    assert peaks[1] < peaks[0] * 1.3
 
 
 def test_traces_that_were_written_in_turns_are_planned_as_those_written_alone(
