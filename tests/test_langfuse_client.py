@@ -216,6 +216,18 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_opened_again(
     assert (ship(courier, store), courier.attempts_failed) == (0, 0)
 
 
+def test_requests_leave_no_lines_in_the_programs_log(
+    server: Server, store: Store, courier: Courier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that logs whatever is of interest, its own requests for instance, finds none of ours."""
+    caplog.set_level("INFO")
+    courier.wants_urls = True
+    keep(store, made_trace(1), courier)
+    assert ship(courier, store) == 0
+    assert courier.urls and caplog.records == []
+    assert server.requests[0].headers["User-Agent"].startswith("pocketflow-tracing/")
+
+
 @pytest.mark.parametrize(
     ("body", "taken"),
     [

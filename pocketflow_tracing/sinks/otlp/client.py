@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
+from ..network import version
+
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
 FAILURES = (urllib3.exceptions.HTTPError, OSError, ValueError, ImportError)
@@ -54,8 +56,8 @@ class Client:
             self._pools = _pools(self._url, self._certificate)
         with _unseen():
             answered = self._pools.request(
-                method, url, body=body, headers=headers, retries=False, redirect=False,
-                preload_content=False,
+                method, url, body=body, headers={"User-Agent": f"pocketflow-tracing/{version()}", **headers},
+                retries=False, redirect=False, preload_content=False,
                 timeout=urllib3.Timeout(connect=min(self._seconds, CONNECT_SECONDS), read=self._seconds),
             )  # fmt: skip
             try:
