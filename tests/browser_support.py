@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 60_000
+PATIENCE_MS = 30_000
 """How long anything is waited for: a busy machine takes many times what an idle one does."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SWITCHES = [

@@ -43,12 +43,12 @@ class Dashboard:
         assert found, line + self.child.stderr.read()
         self.url, self.port = found[0].rstrip("/"), int(found[1])
         # Not verifying anything saves a tenth of a second: it loads no certificates.
-        self.client = httpx.Client(base_url=self.url, timeout=20, verify=False, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, verify=False, trust_env=False)
 
     def end(self, how: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """End it as Ctrl-C does; its exit status and what it said on stderr."""
         self.child.send_signal(how)
-        _, err = self.child.communicate(timeout=20)
+        _, err = self.child.communicate(timeout=60)
         return self.child.returncode, err
 
 
@@ -63,7 +63,7 @@ def served(store: Path, page: Page | None = None, port: int = 0) -> Iterator[Das
             page.goto("about:blank")
         dashboard.client.close()
         dashboard.child.kill()
-        dashboard.child.communicate(timeout=20)
+        dashboard.child.communicate(timeout=60)
 
 
 def kept(path: Path, *traces: Trace) -> Path:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 _BEGAN = time.time_ns()
 _children: list[subprocess.Popen[str]] = []
 

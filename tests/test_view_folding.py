@@ -211,13 +211,13 @@ def test_a_chain_of_flows_deeper_than_the_screen_is_folded():
 def test_five_thousand_spans_are_shown_in_well_under_a_second():
     """The work grows with the spans, not with their square, plain and coloured."""
     trace = long_loop(1_250).trace()
-    started = time.perf_counter()
+    started = time.process_time()
     plain = tree(trace, WHOLE)
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     console.print(TraceTree(trace, WHOLE))
 
     assert plain.count("\n") == 5_002
-    assert time.perf_counter() - started < 5  # 0.5 s on a quiet machine
+    assert time.process_time() - started < 5  # 0.5 s on a quiet machine
 
 
 def test_a_thousand_nested_flows_are_shown_in_full_within_a_moment():
@@ -226,12 +226,12 @@ def test_a_thousand_nested_flows_are_shown_in_full_within_a_moment():
     flow = None
     for _ in range(1_000):
         flow = build.add(flow, SpanKind.FLOW, "Inner")
-    started = time.perf_counter()
+    started = time.process_time()
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     console.print(TraceTree(build.trace(), WHOLE))
 
     assert str(TraceTree(build.trace(), WHOLE)).count("Inner") == 1_000
-    assert time.perf_counter() - started < 5  # 0.2 s on a quiet machine
+    assert time.process_time() - started < 5  # 0.2 s on a quiet machine
 
 
 def test_a_tree_of_a_certain_depth_says_how_much_is_further_down():
