@@ -74,8 +74,8 @@ class SpanRow(Record):
     @property
     def size(self) -> int:
         """About how many bytes the row takes."""
-        texts = (self.input, self.output, self.changes, self.body)
-        return 200 + sum(len(text) for text in texts if text is not None)
+        values = len(self.input or "") + len(self.output or "") + len(self.changes or "")
+        return 200 + len(self.body) + values
 
 
 def trace_row(trace: Trace) -> TraceRow:

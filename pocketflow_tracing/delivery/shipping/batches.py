@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import tell_failure
 from ...jsontext import utf8_size
@@ -37,37 +37,44 @@ class Batch:
         self._claims: dict[int, Claim] = {}
         self._pieces: list[Piece] = []
         self._open: ExportTraceServiceRequest | None = None
-        self._open_bytes = 0
+        self._room = 0
+        """For how many bytes the open piece has room."""
+        self._open_spans: Any = ()
 
     def add(self, encode: Encode, row: ExportRow) -> None:
         """Add a span; one that cannot be encoded costs only itself."""
-        from ...sinks.otlp.encoding import PIECE_BYTES, spans_in
-
-        size = SPAN_BYTES + sum(
-            utf8_size(text) for text in (row.input, row.output, row.body) if text is not None
-        )
-        if self._open_bytes and self._open_bytes + size > PIECE_BYTES:
-            self._close_piece()
-        if self._open is None:
-            self._open = self._envelope.open()
-        spans = spans_in(self._open)
+        size = SPAN_BYTES + utf8_size(row.body)
+        if row.input is not None:
+            size += utf8_size(row.input)
+        if row.output is not None:
+            size += utf8_size(row.output)
+        if size > self._room:
+            self._begin_piece()
         try:
-            encode(row, spans.add())
+            encode(row, self._open_spans.add())
         except Exception as failure:
-            del spans[-1]
+            del self._open_spans[-1]
             tell_failure("encoding a span", failure)
             self.unencodable += 1
             return
         self.spans += 1
         self.bytes += size
-        self._open_bytes += size
+        self._room -= size
+
+    def _begin_piece(self) -> None:
+        from ...sinks.otlp.encoding import PIECE_BYTES, spans_in
+
+        self._close_piece()
+        self._open = self._envelope.open()
+        self._open_spans = spans_in(self._open)
+        self._room = PIECE_BYTES
 
     def _close_piece(self) -> None:
         from ...sinks.otlp.encoding import piece_of
 
-        if self._open is not None and self._open_bytes:
+        if self._open is not None and self._open_spans:
             self._pieces.append(piece_of(self._open))
-        self._open, self._open_bytes = None, 0
+        self._open, self._open_spans, self._room = None, (), 0
 
     @property
     def pieces(self) -> list[Piece]:

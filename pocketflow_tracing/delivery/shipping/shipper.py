@@ -27,7 +27,8 @@ LOOK_AGAIN_SECONDS = 30.0
 """How often to look for what other processes left, while anything waits."""
 FAILED_EXIT_SECONDS = 0.3
 """What the end of the process waits at most for a destination that did not work before."""
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.005
+LONGEST_POLL_SECONDS = 0.1
 FORK_SECONDS = 2.0
 FORK_SENDING_SECONDS = 0.1
 _NEVER = float("inf")
@@ -126,13 +127,15 @@ class Shipper:
             return 0
         before = {courier: courier.attempts for courier in list(self._couriers.values())}
         self._hurry()
+        pause = POLL_SECONDS
         while left := self._left_by_courier(own=True):
             seconds = deadline - time.monotonic()
             if seconds <= 0 or self._is_over or self._is_hopeless():
                 break
             if all(courier.gave_up(before.get(courier, 0), deadline) for courier in left):
                 break
-            time.sleep(min(POLL_SECONDS, seconds))
+            time.sleep(min(pause, seconds))
+            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
         return sum(left.values())
 
     def finish(self, deadline: float) -> int:
@@ -150,10 +153,10 @@ class Shipper:
             now = time.monotonic()
             if now >= deadline or self._is_hopeless() or self._failures() != failed_before:
                 break
-            time.sleep(min(POLL_SECONDS / 4, deadline - now))
+            time.sleep(min(POLL_SECONDS, deadline - now))
         self.left_at_end = left
         self._is_over = True
-        self._end(min(FORK_SECONDS, max(0.0, deadline - time.monotonic()) + POLL_SECONDS))
+        self._end(min(FORK_SECONDS, max(0.0, deadline - time.monotonic()) + 4 * POLL_SECONDS))
         return left
 
     def _hurry(self) -> None:
@@ -283,7 +286,7 @@ class Shipper:
             if time.monotonic() > began + (min(seconds, FORK_SENDING_SECONDS) if sending else seconds):
                 break
             try:
-                thread.join(POLL_SECONDS / 4)
+                thread.join(POLL_SECONDS)
             except RuntimeError:
                 return  # another thread is starting it at this moment
 
