@@ -59,7 +59,8 @@ def run(
     """Run a program, unchanged, and trace every flow in it.
 
     The program runs as plain Python runs it: arguments, exit status and output are its own. The tree
-    of each flow goes to stderr as the flow ends, and the traces to the local store.
+    of each flow goes to stderr as the flow ends, and the traces to the local store. With stdout
+    redirected, what goes on meanwhile is told on the terminal.
     """
     from .runner import run
 
