@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import cache
 from typing import Any
 
 SCHEMA = 1
@@ -244,5 +245,10 @@ def _plain(record: Any) -> dict[str, JSON]:
 
 def _known(cls: Any, form: dict[str, JSON]) -> dict[str, JSON]:
     """The entries of `form` that `cls` has fields for: a newer minor version may have written more."""
-    names = {column.name for column in fields(cls)}
+    names = _names(cls)
     return {name: value for name, value in form.items() if name in names}
+
+
+@cache
+def _names(cls: Any) -> frozenset[str]:
+    return frozenset(column.name for column in fields(cls))

@@ -51,7 +51,7 @@ def traces(request: Request, store: Store) -> JSON:
             seconds=SEARCH_SECONDS,
         )
     except StoreError as failure:
-        raise _about(failure, parameters.get("before") or parameters.get("after")) from failure
+        raise _about(failure, parameters.get("before"), parameters.get("after")) from failure
     return {
         "traces": [listed(summary) for summary in page.summaries],
         "older": page.older,
@@ -60,8 +60,9 @@ def traces(request: Request, store: Store) -> JSON:
     }
 
 
-def _about(failure: StoreError, cursor: str | None) -> Exception:
-    return BadRequest(str(failure)) if cursor and cursor in str(failure) else failure
+def _about(failure: StoreError, *cursors: str | None) -> Exception:
+    """The failure, as the request's own where it names one of its cursors."""
+    return BadRequest(str(failure)) if any(repr(cursor) in str(failure) for cursor in cursors) else failure
 
 
 def listed(summary: Summary) -> dict[str, JSON]:

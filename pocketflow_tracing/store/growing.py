@@ -25,13 +25,13 @@ FROM traces t JOIN writers w ON w.number = t.writer WHERE t.id = ?
 # Whether there is a value is seen without reading it.
 _SPANS = """
 SELECT rowid AS place, span_id, seq, parent_id, kind, name, status, start_ns, end_ns, changes, body,
-       CASE WHEN input IS NULL THEN NULL ELSE 'true' END AS input,
-       CASE WHEN output IS NULL THEN NULL ELSE 'true' END AS output
+       input IS NOT NULL AS has_input, output IS NOT NULL AS has_output, NULL AS input, NULL AS output
 FROM spans WHERE
 """
 # The plus keeps SQLite from looking through all spans of the trace instead of the newest of the table.
 _NEW = f"{_SPANS} rowid > ? AND +trace = ?"
 _ALL = f"{_SPANS} trace = ?"
+_TOLD_BY = ("status", "end_ns", "has_input", "has_output", "body")
 AT_ONCE = 500
 MAX_OPEN = 200
 
@@ -66,7 +66,7 @@ class Place:
 class GrowingTrace:
     """The trace with this id, as far as it is in the store. Raises StoreError like the store, `Gone` too.
 
-    The spans of `trace` hold `True` in place of an input or output, and no values beside their changes.
+    The spans of `trace` hold 1 in place of an input or output, and no values beside their changes.
     """
 
     def __init__(self, store: Store, id: str) -> None:
@@ -138,7 +138,7 @@ class GrowingTrace:
 
     def _read(self, place: int, row: dict[str, Any]) -> Span | None:
         """The span of a row, None where it is as it was."""
-        form = (row["status"], row["end_ns"], row["input"], row["output"], row["body"], self.trace.status)
+        form = (*(row[name] for name in _TOLD_BY), self.trace.status)
         if self._forms.get(place) == form:
             return None
         self._last = max(self._last, place)
@@ -147,6 +147,7 @@ class GrowingTrace:
         else:
             self._forms.pop(place, None)
         span = self._spans[place] = rows.span_of(row, self.trace)
+        span.input, span.output = row["has_input"] or None, row["has_output"] or None
         return span
 
 
