@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import weakref
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import Enum
 from functools import partial
 from types import CodeType, FunctionType, ModuleType
@@ -63,6 +63,10 @@ PHASES: Final[dict[str, SpanKind]] = {
     "post": SpanKind.POST,
     "post_async": SpanKind.POST,
 }
+_COPYING: Final = (
+    "__copy__", "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__new__", "__del__",
+    "__getattr__", "__bool__", "__len__",
+)  # fmt: skip
 _CALLED: Final[dict[str, Role]] = {
     **{name: role for name, role in ROLES.items() if role is not Role.ENTRY},
     **dict.fromkeys(PHASES, Role.PHASE),
@@ -187,9 +191,11 @@ class PhaseType:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("is_plain", "kind", "name", "phases", "runs_code")
+    __slots__ = ("is_plain", "kind", "name", "phases", "runs_code", "starts_plainly")
 
-    def __init__(self, cls: type, kind: SpanKind, empty_phases: Container[int]) -> None:
+    def __init__(
+        self, cls: type, kind: SpanKind, empty_phases: Container[int], bases: Iterable[type]
+    ) -> None:
         self.name = class_name(cls)
         self.kind = kind
         self.is_plain = any(
@@ -198,12 +204,22 @@ class NodeType:
         """Whether its runs can be watched: by a function of that name, however it is wrapped."""
         self.runs_code = runs_code(cls, ("_exec", "cur_retry", "max_retries", *PHASES))
         """Whether code of the program's may run between two phases, in properties and the like."""
+        self.starts_plainly = not self.runs_code and _copies_plainly(cls, bases)
+        """Whether a flow runs no code of the program's between the node before and this one."""
         self.phases = {
             name: PhaseType(
                 f"{self.name}.{name.removesuffix('_async')}", name, on_class(cls, name), empty_phases
             )
             for name in PHASES
         }
+
+
+def _copies_plainly(cls: type, bases: Iterable[type]) -> bool:
+    """Whether `copy.copy` of an instance, and setting its params, runs no code of the program's."""
+    setters = [on_class(base, "set_params") for base in bases]
+    if not any(on_class(cls, "set_params") is setter for setter in setters) or type(cls) is not type:
+        return False
+    return all(on_class(cls, name) is on_class(object, name) for name in _COPYING)
 
 
 class Anatomy:
@@ -266,7 +282,7 @@ class Anatomy:
         """What there is to know of a class of nodes, kept in `types` from now on."""
         known = self.types.get(id(cls))
         if known is None:
-            known = self.types[id(cls)] = NodeType(cls, self.kind_of(cls), self.empty_phases)
+            known = self.types[id(cls)] = NodeType(cls, self.kind_of(cls), self.empty_phases, self._bases)
             self._alive[id(cls)] = weakref.ref(cls, partial(self._gone, id(cls)))
         return known
 

@@ -19,14 +19,15 @@ from .model import SpanKind, Status
 from .reading import class_name, fields_of
 from .scopes import get_here, set_here
 from .sharing import begin_post, was_alone_in_post
-from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, first_attempt
-from .values import compare, snapshot
+from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, Walk, first_attempt
+from .values import Limits, Snapshot, compare, snapshot
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
 _PREP, _EXEC, _POST = SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
 _OK = Status.OK
+_NEVER_CHANGE = frozenset({type(None), bool, int, float, str, bytes})
 _get = object.__getattribute__
 
 Called = Callable[[FrameType, object, object], None]
@@ -95,7 +96,7 @@ class OrdinaryRun:
             step.max_attempts = limit
         given = None
         if span.capture.stores:
-            given = self._input(frame, step, above, fields)
+            given = self._input(frame, step, above, walk, fields)
             now = clock()  # taking the input is no part of the phase
         active[frame] = step.activation = activation = Activation(
             self.piece, frame, step, parent, outer.thread
@@ -113,10 +114,17 @@ class OrdinaryRun:
             attach(phase)
         return None
 
-    def _input(self, frame: FrameType, step: Step, above: Step, fields: dict[str, Any]) -> dict[str, Any]:
+    def _input(
+        self, frame: FrameType, step: Step, above: Step, walk: Walk, fields: dict[str, Any]
+    ) -> dict[str, Any]:
         """Take the store as the input of a node and of its prep; also its params."""
-        step.shared = frame.f_locals.get(self.shared)
-        self.spans.take_input(step, above)
+        step.shared = shared = frame.f_locals.get(self.shared)
+        known = None
+        if walk.is_fresh:
+            walk.is_fresh = False
+            if step.type.starts_plainly and above.shared is shared and above.pictures is not None:
+                known = above.pictures.latest
+        self.spans.take_input(step, above, known)
         params = fields.get("params")
         if params and type(params) is dict:
             step.span.attributes = {"params": snapshot(params, step.capture.limits)}
@@ -138,8 +146,9 @@ class OrdinaryRun:
         seen = step.pictures
         picture = None
         if seen is not None:
-            activation.given = result = frame.f_locals.get(self.prep_result)
+            result = frame.f_locals.get(self.prep_result)
             picture = snapshot(result, phase.capture.limits)
+            seen.size += picture.size
             if not step.type.runs_code:
                 seen.prep_out = (result, picture)
         step.phases += (
@@ -169,21 +178,30 @@ class OrdinaryRun:
         phase = LiveSpan(span.trace, span, _POST, phase_type.title, clock(), step)
         seen = step.pictures
         if seen is not None:
-            limits = span.capture.limits
             begin_post(seen)
+            limits = span.capture.limits
             seen.latest = activation.store_before = latest = snapshot(step.shared, limits, seen.latest)
-            prep_res, exec_res = self.piece.results(frame.f_locals)
-            phase.input = {
-                "shared": latest,
-                "prep_res": snapshot(prep_res, limits),
-                "exec_res": span.capture.picture(exec_res, seen.exec_out),
-            }
+            prep_res, exec_res = self._results(frame, seen, limits)
+            phase.input = {"shared": latest, "prep_res": prep_res, "exec_res": exec_res}
             phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)
         if span.trace.is_bridged:
             attach(phase)
         return None
+
+    def _results(self, frame: FrameType, seen: Pictures, limits: Limits) -> tuple[Snapshot, Snapshot]:
+        """What prep and exec returned, as it is now."""
+        prepared, executed = seen.prep_out, seen.exec_out
+        if prepared is not None and executed is not None:  # `_run` hands on what it got
+            prep_res = prepared[0]
+            if type(prep_res) in _NEVER_CHANGE:
+                return prepared[1], executed[1]
+            return snapshot(prep_res, limits), executed[1]
+        prep_res, exec_res = self.piece.results(frame.f_locals)
+        if executed is not None and executed[0] is exec_res:
+            return snapshot(prep_res, limits), executed[1]
+        return snapshot(prep_res, limits), snapshot(exec_res, limits)
 
     def returned(self, frame: FrameType, value: object) -> None:
         """The run is over, and so are its post and its node."""
@@ -200,13 +218,14 @@ class OrdinaryRun:
         span = step.span
         trace = span.trace
         seen = step.pictures
+        size = 0
         now = clock()
         phase = activation.phase
         if phase is not None:
             if trace.is_bridged:
                 detach(phase)
             if seen is not None:
-                _take_changes(activation, step, seen, phase, value)
+                size = _take_changes(activation, step, seen, phase, value)
             step.phases += (
                 "post", phase.name, phase.seq, phase.start, now, phase.input, phase.output, phase.changes,
                 phase.attributes,
@@ -219,12 +238,16 @@ class OrdinaryRun:
         step.action = value if value is None or type(value) is str else class_name(type(value))
         if seen is not None:
             self.spans.outcome(step, value, failed=False)
+            size += seen.size
+            before = activation.before
+            if type(before) is LiveSpan and before.step.walk is not None:
+                before.step.walk.is_fresh = True
             now = clock()
         span.end = now
         span.status = _OK
         step.shared = step.activation = step.pictures = None  # the program's objects are let go
         trace.open.pop(span.seq, None)
-        self.span_ended(span)
+        self.span_ended(span, size)
         return None
 
 
@@ -270,8 +293,12 @@ class OrdinaryExec:
         phase.attributes = FIRST_ATTEMPT.get(step.max_attempts) or first_attempt(step.max_attempts)
         seen = step.pictures
         if seen is not None:
-            activation.given = given = frame.f_locals.get(self.given)
-            phase.input = {"prep_res": span.capture.picture(given, seen.prep_out)}
+            if seen.prep_out is not None:  # `_run` hands on what it got
+                activation.given, picture = seen.prep_out
+            else:
+                activation.given = frame.f_locals.get(self.given)
+                picture = snapshot(activation.given, span.capture.limits)
+            phase.input = {"prep_res": picture}
             phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)
@@ -297,6 +324,7 @@ class OrdinaryExec:
         picture = None
         if seen is not None:
             picture = snapshot(value, phase.capture.limits)
+            seen.size += picture.size
             if not step.type.runs_code:
                 seen.exec_out = (value, picture)
         step.phases += (
@@ -353,8 +381,8 @@ def ordinary(piece: Machinery, recorder: Recorder) -> OrdinaryRun | OrdinaryExec
     return None
 
 
-def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: LiveSpan, value: object) -> None:
-    """Take what post returned, and what it changed in the store."""
+def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: LiveSpan, value: object) -> int:
+    """Take what post returned, and what it changed in the store; how many bytes that keeps."""
     limits = phase.capture.limits
     phase.output = output = snapshot(value, limits)
     seen.post_out = (value, output)
@@ -364,3 +392,9 @@ def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: Liv
     if changes is not None and not was_alone_in_post(seen):
         changes.concurrent = True
     seen.post_changes = (before, after, changes)
+    size = output.size
+    if after is not before:
+        size += after.size
+    if before is not seen.before:
+        size += before.size
+    return size if changes is None else size + changes.size

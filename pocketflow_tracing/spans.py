@@ -20,7 +20,7 @@ from .reading import class_name
 from .scopes import Scope, sinks_of
 from .sharing import Stores
 from .steps import Pictures, Step
-from .values import compare
+from .values import Snapshot, compare
 
 # An attribute of an enum's class takes ten times as long to read as a global.
 _OK, _ERROR, _ITERATION = Status.OK, Status.ERROR, SpanKind.ITERATION
@@ -42,8 +42,8 @@ class Outlet(Protocol):
     def trace_started(self, trace: LiveTrace) -> None:
         """A trace began."""
 
-    def span_ended(self, span: LiveSpan) -> None:
-        """A span ended."""
+    def span_ended(self, span: LiveSpan, value_bytes: int | None = None) -> None:
+        """A span ended, and with it the phases that its step kept; what its values take, if that is known."""
 
     def trace_ended(self, trace: LiveTrace) -> None:
         """The root and all spans of a trace ended."""
@@ -100,8 +100,10 @@ class Spans:
             log.debug("[TRACING] Starting trace: %s", trace.name)
         return span
 
-    def take_input(self, step: Step, above: Step | None) -> None:
+    def take_input(self, step: Step, above: Step | None, known: Snapshot | None = None) -> None:
         """Take the store as the input of a node, flow or iteration, before any code of it runs.
+
+        `known` is the picture of it where one was taken just now.
 
         Where outputs are not kept, only as the input of the whole run: later, outputs are in it.
         """
@@ -110,8 +112,10 @@ class Spans:
             if step.span.parent is None:
                 step.span.input = {"shared": capture.value(step.shared)}
             return
-        previous = None if above is None or above.pictures is None else above.pictures.latest
-        seen = Pictures(capture.value(step.shared, previous))
+        if known is None:
+            previous = None if above is None or above.pictures is None else above.pictures.latest
+            known = capture.value(step.shared, previous)
+        seen = Pictures(known)
         step.span.input = {"shared": seen.latest}
         self.stores.enter(step, seen, above)
         step.pictures = seen

@@ -28,7 +28,7 @@ class Pictures:
 
     __slots__ = (
         "alone", "around", "before", "depth", "exec_out", "latest", "post_alone", "post_changes", "post_out",
-        "prep_out", "sharing", "within",
+        "prep_out", "sharing", "size", "within",
     )  # fmt: skip
 
     # Set as the step begins to work on its store.
@@ -56,6 +56,8 @@ class Pictures:
         """What post returned where nothing else of the step runs after it."""
         self.post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
         """The store before and after that post, and what it changed."""
+        self.size = 0
+        """What the pictures of what prep and exec returned keep, in bytes, on the ordinary way."""
         self.within = 0
         """How many steps on the same store began and ended within this one."""
 
@@ -121,15 +123,18 @@ class Step:
 class Walk:
     """One way through a flow: which original node comes next, and how often each was visited."""
 
-    __slots__ = ("keys", "next", "visits")
+    __slots__ = ("is_fresh", "keys", "next", "visits")
 
     def __init__(self, keys: NodeKeys, start: object) -> None:
         self.keys = keys
         self.next = start
         self.visits: dict[str, int] = {}
+        self.is_fresh = False
+        """Whether no code of the program's ran since the step before took its last picture of the store."""
 
     def visit(self, owner: object) -> tuple[str, int]:
         """The key of the node whose copy `owner` is about to run, and the how-manieth visit this is."""
+        self.is_fresh = False
         original = self.next if type(self.next) is type(owner) else owner
         key = self.keys.known.get(id(original)) or self.keys.of(original)
         visit = self.visits[key] = self.visits.get(key, 0) + 1

@@ -53,12 +53,12 @@ class Queue:
         """Bytes that wait for the worker."""
         return self._bytes_in - self._bytes_out
 
-    def span_ended(self, span: LiveSpan) -> None:
+    def span_ended(self, span: LiveSpan, value_bytes: int | None = None) -> None:
         """Hand over a span. Costs less than a microsecond, unless the worker cannot keep up."""
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        size = size_of(span) if span.capture.values else SPAN_BYTES * count_of(span)
+        size = size_of(span) if value_bytes is None else SPAN_BYTES * count_of(span) + value_bytes
         if self._bytes_in - self._bytes_out + size > self.alarm:
             size = self._squeeze(span, size)
             if not size:

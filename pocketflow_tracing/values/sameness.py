@@ -6,6 +6,7 @@ any copy. Where a capture shows a part only, that part is what counts.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 from .nodes import CUT, FALSE, FIELDS, HEAD, ITEMS, STUB, TRUE, Limits, Mark, Node
@@ -15,14 +16,14 @@ from .walk import TooMuch, whole
 
 def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> int:
     """How many of the first entries of `value` are those of `known`, in the same order."""
+    if not all(map(is_, value, known)) and not _same_keys(value, known):
+        return 0
     count = 0
-    for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
-        if key is not old_key and (type(key) is not str or key != old_key):
-            return count
+    for item, old in zip(value.values(), known.values()):  # noqa: B905
         if item is not old:
             kind = type(item)
             if kind is list and type(old) is list:
-                if len(item) != len(old) or not _same_list(item, old, limits):
+                if len(item) != len(old) or not (all(map(is_, item, old)) or _same_list(item, old, limits)):
                     return count
             elif kind is dict and type(old) is dict:
                 if len(item) != len(old) or not _same_dict(item, old, limits):
@@ -33,10 +34,18 @@ def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) 
     return count
 
 
+def _same_keys(value: dict[Any, Any], known: dict[str, Node]) -> bool:
+    """Whether the first keys are equal, though not the same objects."""
+    pairs = zip(value, known)  # noqa: B905
+    return all(key is old or (type(key) is str and key == old) for key, old in pairs)
+
+
 # The two loops below are where the time goes: no calls for plain entries.
 
 
 def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
+    if all(map(is_, value.values(), known.values())) and all(map(is_, value, known)):
+        return True
     for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
         if item is old and key is old_key:
             continue
