@@ -36,14 +36,14 @@ SEEN = (
 )
 
 
-def hostile() -> Trace:
-    """A trace in which every text is hostile."""
+def hostile(big: int = 0) -> Trace:
+    """A trace in which every text is hostile, and one of them as big as this."""
     build = TraceBuilder(HOSTILE)
     value = {
         HOSTILE: HOSTILE,
         "__proto__": {"polluted": HOSTILE},
         "list": [HOSTILE, [HOSTILE]],
-        "big": "<" * 5_000_000,
+        "big": "",
     }
     error = ErrorInfo(
         HOSTILE, HOSTILE, f'  File "{HOSTILE}", line 1\n{HOSTILE}', [HOSTILE], [HOSTILE], locals=value
@@ -58,6 +58,7 @@ def hostile() -> Trace:
     }
     root.redacted, root.truncated = [f"input.{HOSTILE}"], [f"output.{HOSTILE}"]
     node = build.node(root, HOSTILE, "exec", node_key=HOSTILE, action=HOSTILE, output=value)
+    node.output = {**value, "big": "<" * big}
     node.changes = {"added": {HOSTILE: HOSTILE}, "changed": {HOSTILE: [HOSTILE, HOSTILE]}, "removed": {}}
     edges = [GraphEdge(HOSTILE, HOSTILE, HOSTILE, HOSTILE)]
     graph = Graph([GraphNode(HOSTILE, HOSTILE, HOSTILE, "node", HOSTILE)], edges)
@@ -84,7 +85,7 @@ def shown(open_page: Callable[..., Page], tmp_path: Path) -> Shown:
 @one_interpreter
 def test_a_hostile_trace_is_shown_and_runs_nothing(shown: Shown) -> None:
     """Names, actions, values, errors, tags: all of it is text, with what is invisible written out."""
-    page = shown(hostile())
+    page = shown(hostile(big=5_000_000))
     texts = []
     for key in ("Home", "ArrowDown", "ArrowDown"):
         page.keyboard.press(key)
