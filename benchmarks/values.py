@@ -1,29 +1,39 @@
-"""What capturing a store costs, from 0.1 KB to 10 MB (with `--huge`, 1 GB), beside other ways to copy one.
+"""What a node costs over the size of its store, from 0.1 KB to 1 GB, beside other ways to keep what it saw.
 
-    python benchmarks/values.py [--huge]
+    python benchmarks/values.py [SIZE ...]      # such as "32 KB" "10 MB" "1 GB"; without any, all but 1 GB
 
-Medians of one process in microseconds, and how many times the cost of a first capture the others are.
-`first` captures a store never seen, `again` one that has not changed since, `changed` one with a new
-value under one key: what a step with one change costs is two `again` and one `changed`.
+A node has three phases and changes one entry of its store. *Traced* is all of it: the store at the
+beginning and end of the node and round its post, what each phase was given and returned, what changed,
+into a local store, console off. The other ways are what one would write by hand: a subclass whose three
+methods keep what they are given and return, each copied or written out by one function. Medians of one
+process, in which the ways take turns; processor time of the program's own thread above the untraced
+run, for one node. The last column is the first capture of the store alone.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import rich.pretty
+from measuring import median, own_time
+from pocketflow import Flow, Node
 
-from pocketflow_tracing.values import Limits, Policy, Snapshot, compare, render, snapshot
+from pocketflow_tracing import TracingConfig, flush, tracing
+from pocketflow_tracing.values import Limits, snapshot
 
 LIMITS = Limits()
-POLICY = Policy()
-MOST_SECONDS = 0.5
+MOST_SECONDS = 2.0
+STEPS = 50
+SLOW_SECONDS = 0.01
+"""What takes longer for one node is measured once, with a single node."""
+HUGE = "1 GB"
 
 TICKET = {
     "ticket_id": "T-1001",
@@ -74,75 +84,148 @@ def mixed(scale: int = 1) -> dict[str, Any]:
     }
 
 
-def stores(huge: bool) -> dict[str, dict[str, Any]]:
-    """The stores to measure, by their size."""
-    sizes = {"0.1 KB": records(0.1), "ticket": TICKET, "1 KB": records(1), "10 KB": records(10)}
-    sizes |= {"32 KB": records(32), "100 KB": records(100), "1 MB": records(1000), "10 MB": mixed()}
-    return {**sizes, "1 GB": mixed(100)} if huge else sizes
-
-
-def median_us(act: Callable[[], object]) -> float:
-    """The median of as many calls as half a second allows, at least three, at most a thousand."""
-    taken: list[float] = []
-    started = time.perf_counter()
-    while len(taken) < 3 or (len(taken) < 1000 and time.perf_counter() - started < MOST_SECONDS):
-        before = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - before)
-    return statistics.median(taken) * 1e6
-
-
-def captures(store: dict[str, Any]) -> dict[str, Callable[[], object]]:
-    """Our own ways: the first capture, the next, one with a change, the change set, the worker's part."""
-    other = {**store, "attempts": 3}
-    first = snapshot(store, LIMITS)
-    second = snapshot(other, LIMITS, first)
-    turn: list[tuple[dict[str, Any], Snapshot]] = [(other, first)]
-
-    def change() -> None:
-        now, previous = turn.pop()
-        turn.append((store if now is other else other, snapshot(now, LIMITS, previous)))
-
-    def on_the_worker() -> None:
-        first.rendered = None
-        render(first, POLICY, "input")
-
+def stores() -> dict[str, Callable[[], dict[str, Any]]]:
+    """How to make the stores, by their size."""
     return {
-        "first": lambda: snapshot(store, LIMITS),
-        "again": lambda: snapshot(store, LIMITS, first),
-        "changed": change,
-        "compare": lambda: compare(first, second),
-        "(worker)": on_the_worker,
+        "0.1 KB": lambda: records(0.1),
+        "ticket": lambda: dict(TICKET),
+        "1 KB": lambda: records(1),
+        "10 KB": lambda: records(10),
+        "32 KB": lambda: records(32),
+        "100 KB": lambda: records(100),
+        "1 MB": lambda: records(1000),
+        "nested": nested,
+        "10 MB": mixed,
+        HUGE: lambda: mixed(100),
     }
 
 
-def others(store: dict[str, Any]) -> dict[str, Callable[[], object]]:
-    """What else people do to keep a value."""
-    ways: dict[str, Callable[[], object]] = {
-        "deepcopy": lambda: copy.deepcopy(store),
-        "json.dumps": lambda: json.dumps(store),
-        "rich": lambda: rich.pretty.traverse(store),
+def nested() -> dict[str, Any]:
+    """500 dicts of 20 dicts of 20 numbers."""
+    numbers = range(20)
+    return {
+        "attempts": 2,
+        "nested": {f"a{a}": {f"b{b}": {f"c{c}": c for c in numbers} for b in numbers} for a in range(500)},
+    }
+
+
+class Step(Node):
+    """Counts its visits in the store."""
+
+    most = STEPS
+
+    def prep(self, shared: dict[str, Any]) -> int:
+        return int(shared["attempts"])
+
+    def exec(self, prep_res: int) -> int:
+        return prep_res + 1
+
+    def post(self, shared: dict[str, Any], prep_res: int, exec_res: int) -> str:
+        shared["attempts"] = exec_res
+        return "again" if exec_res < self.most else "done"
+
+
+def keeping(keep: Callable[[Any], object]) -> type[Step]:
+    """A node that keeps what its phases are given and return, as one would write it by hand."""
+
+    class Kept(Step):
+        def prep(self, shared: dict[str, Any]) -> int:
+            kept = [keep(shared)]
+            result = super().prep(shared)
+            kept.append(keep(result))
+            return result
+
+        def exec(self, prep_res: int) -> int:
+            kept = [keep(prep_res)]
+            result = super().exec(prep_res)
+            kept.append(keep(result))
+            return result
+
+        def post(self, shared: dict[str, Any], prep_res: int, exec_res: int) -> str:
+            kept = [keep(shared), keep(prep_res), keep(exec_res)]
+            result = super().post(shared, prep_res, exec_res)
+            kept += [keep(shared), keep(result)]
+            return result
+
+    return Kept
+
+
+def by_hand() -> dict[str, Callable[[Any], object]]:
+    """What people keep a value by."""
+    ways: dict[str, Callable[[Any], object]] = {
+        "deepcopy": copy.deepcopy,
+        "json.dumps": json.dumps,
+        "rich.pretty.traverse": rich.pretty.traverse,
     }
     try:
         from langfuse._utils.serializer import EventSerializer
     except ImportError:
         return ways
-    return {**ways, "langfuse": lambda: EventSerializer().encode(store)}
+    return {**ways, "Langfuse's serializer": lambda value: EventSerializer().encode(value)}
+
+
+def a_node(kind: type[Step], store: dict[str, Any], steps: int) -> float:
+    """Seconds that a node of this kind takes, in a run of so many steps."""
+    kind.most = steps
+    store["attempts"] = 0
+    node = kind()
+    node - "again" >> node
+    node - "done" >> Node()
+    flow = Flow(start=node)
+    return own_time(lambda: flow.run(store)) / steps
+
+
+def row(store: dict[str, Any], config: TracingConfig, ways: dict[str, type[Step]]) -> dict[str, float]:
+    """The medians of all ways, in microseconds above the untraced node."""
+    taken: dict[str, list[float]] = {"untraced": [], "traced": [], **{name: [] for name in ways}}
+    steps = {name: STEPS if a_node(kind, store, 1) < SLOW_SECONDS else 1 for name, kind in ways.items()}
+    flush()
+    started = time.perf_counter()
+    while len(taken["traced"]) < 3 or time.perf_counter() - started < MOST_SECONDS:
+        taken["untraced"].append(a_node(Step, store, STEPS))
+        with tracing(config):
+            taken["traced"].append(a_node(Step, store, STEPS))
+        flush()
+        for name, kind in ways.items():
+            if not taken[name] or taken[name][-1] < SLOW_SECONDS:
+                taken[name].append(a_node(kind, store, steps[name]))
+    untraced = median(taken["untraced"])
+    added = {name: (median(times) - untraced) * 1e6 for name, times in taken.items()}
+    return {**added, "untraced": untraced * 1e6}
+
+
+def first_capture(store: dict[str, Any]) -> float:
+    """Microseconds that a capture takes which takes over nothing."""
+    return median(own_time(lambda: snapshot(store, LIMITS)) for _ in range(9)) * 1e6
 
 
 def main() -> None:
     """Print the table."""
     sys.setrecursionlimit(10_000)
-    widths: list[str] = []
-    for size, store in stores("--huge" in sys.argv).items():
-        ours = {name: median_us(act) for name, act in captures(store).items()}
-        theirs = {} if size == "1 GB" else {name: median_us(act) for name, act in others(store).items()}
-        if not widths:
-            widths = [*ours, *theirs]
-            print(f"{'store':>8}" + "".join(f"{name:>20}" for name in widths))
-        cells = [f"{us:,.1f}" for us in ours.values()]
-        cells += [f"{us:,.1f} ({us / ours['first']:,.1f}x)" for us in theirs.values()]
-        print(f"{size:>8}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
+    made = stores()
+    sizes = sys.argv[1:] or [size for size in made if size != HUGE]
+    ways = {name: keeping(keep) for name, keep in by_hand().items()}
+    names = ["untraced", "traced", *ways, "first capture"]
+    print(f"| store | {' | '.join(names)} |\n|---|{'---:|' * len(names)}")
+    with tempfile.TemporaryDirectory() as folder:
+        config = TracingConfig(store=Path(folder) / "traces.db")
+        for size in sizes:
+            store = made[size]()
+            found = row(store, config, {} if size == HUGE else ways)
+            found["first capture"] = first_capture(store)
+            cells = [cell(name, found) for name in names]
+            print(f"| {size} | {' | '.join(cells)} |", flush=True)
+
+
+def cell(name: str, found: dict[str, float]) -> str:
+    """Microseconds, and beside ours how many times as much another way takes."""
+    if name not in found:
+        return "–"
+    shown = f"{found[name]:,.0f} µs" if found[name] > 99 else f"{found[name]:.1f} µs"
+    if name in ("untraced", "traced", "first capture"):
+        return shown
+    ratio = found[name] / found["traced"]
+    return f"{shown} ({ratio:.2f}x)" if ratio < 9.95 else f"{shown} ({ratio:,.0f}x)"
 
 
 if __name__ == "__main__":
