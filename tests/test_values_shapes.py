@@ -244,50 +244,6 @@ def test_machinery_is_described_in_a_few_words() -> None:
     }
 
 
-def test_arrays_are_described_and_their_numbers_shown() -> None:
-    """numpy: shape, dtype and size of an array; a scalar is the number it is."""
-    numpy = pytest.importorskip("numpy")
-
-    assert shown(numpy.zeros((3, 4))) == "<numpy.ndarray shape=(3, 4) dtype=float64 96 bytes>"
-    assert shown(numpy.array(["a"])) == "<numpy.ndarray shape=(1,) dtype=<U1 4 bytes>"
-    assert shown([numpy.int64(3), numpy.float32(0.5), numpy.float64(2.5), numpy.bool_(True)]) == [
-        3,
-        0.5,
-        2.5,
-        True,
-    ]
-    assert shown({"a": numpy.str_("text")}) == {"a": "text"}
-
-
-def test_models_are_read_field_by_field() -> None:
-    """pydantic and attrs: fields, extra fields, nested models; no property, no validator runs."""
-    pydantic = pytest.importorskip("pydantic")
-    attr = pytest.importorskip("attr")
-
-    class Inner(pydantic.BaseModel):
-        n: int
-
-    class Outer(pydantic.BaseModel):
-        model_config = pydantic.ConfigDict(extra="allow")
-        inner: Inner
-        password: pydantic.SecretStr
-
-        @pydantic.computed_field
-        def boom(self) -> int:
-            raise RuntimeError("asked")
-
-    @attr.define
-    class Attrs:
-        a: int
-        b: str = "b"
-
-    outer = Outer(inner=Inner(n=1), password="hunter2", more=[1])
-
-    assert shown(outer) == {"inner": {"n": 1}, "password": "[redacted]", "more": [1]}
-    assert shown([pydantic.SecretStr("hunter2")]) == ["**********"]
-    assert shown(Attrs(1)) == {"a": 1, "b": "b"}
-
-
 def test_a_serializer_speaks_for_its_type_and_what_inherits_from_it() -> None:
     """The nearest registered class decides; what it returns is captured like any value."""
 

@@ -325,6 +325,7 @@ def _constant(shown: str) -> Callable[[type, type], Describer]:
     return lambda kind, base: lambda value: shown
 
 
+_HIDDEN = _constant("**********")
 _KNOWN: dict[str, Callable[[type, type], Describer]] = {
     "type": _class,
     "function": _named("function"),
@@ -373,7 +374,9 @@ _KNOWN: dict[str, Callable[[type, type], Describer]] = {
     "asyncio.locks.Event": _event,
     "_io._IOBase": _file,
     "re.Pattern": _pattern,
-    "pydantic.types.SecretStr": _constant("**********"),
-    "pydantic.types.SecretBytes": _constant("**********"),
-    "pydantic.types.Secret": _constant("**********"),
+    "pydantic.types.SecretStr": _HIDDEN,
+    "pydantic.types.SecretBytes": _HIDDEN,
+    "pydantic.types.Secret": _HIDDEN,
+    "pydantic.v1.types.SecretStr": _HIDDEN,
+    "pydantic.v1.types.SecretBytes": _HIDDEN,
 }
