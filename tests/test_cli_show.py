@@ -156,8 +156,8 @@ def test_show_to_a_certain_depth(store: Store, command: Command):
 @pytest.mark.parametrize(
     ("options", "status", "words"),
     [
-        (["--slow", "soon"], 2, "--slow takes a number of steps, like 5, or a duration, like 500ms"),
-        (["--slow", "0"], 2, "--slow takes a number of steps"),
+        (["--slow", "soon"], 2, "'--slow': it takes a number of steps, like 5, or a duration, like 500ms"),
+        (["--slow", "0"], 2, "'--slow': it takes a number of steps"),
         (["--depth", "-1"], 2, "-1 is not in the range"),
         (["--errors", "--slow"], 2, "--errors and --slow do not go together"),
         (["--json", "--errors"], 2, "--json prints everything"),

@@ -18,6 +18,8 @@ from view_support import MS, TRACE_ID, TraceBuilder, support_flow
 from pocketflow_tracing.cli import tailing
 from pocketflow_tracing.model import SpanKind, Status
 from pocketflow_tracing.store import Store
+from pocketflow_tracing.tally import Tally
+from pocketflow_tracing.view.happenings import live
 
 
 @pytest.fixture
@@ -139,3 +141,22 @@ def test_on_a_terminal_what_runs_now_stands_in_place(store: Store, path: Path, t
     assert "↻ Ask.exec · attempt 1 of 2 · TimeoutError: too slow" in plain
     assert "a1b2c3d4 ✓ Support · ok · 20.0 ms" in plain
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1  # the cursor is there again
+
+
+def test_a_run_that_goes_on_tells_what_runs_in_it_now():
+    """A few of the steps that run at the same time, how long they have, and the last retry."""
+    trace, (flow, node, failed, again) = asking()
+    others = [replace(again, span_id=f"{number:016x}", start_ns=9 * MS) for number in range(10, 15)]
+    paths = [[flow, node, span] for span in others]
+
+    shown = [line.plain() for line in live(trace, Tally(nodes=2, retries=1), paths, failed, 20 * MS)]
+
+    assert shown == [
+        "… a1b2c3d4 Support · 19.0 ms · 2 nodes · 1 retry",
+        *["   Ask › exec · attempt 2 of 2 · 11.0 ms"] * 4,
+        "   and 1 more at the same time",
+        "   ↻ Ask.exec · attempt 1 of 2 · TimeoutError: too slow",
+    ]
+    assert [line.plain() for line in live(trace, Tally(), [[flow]], None, 20 * MS)] == [
+        "… a1b2c3d4 Support · 19.0 ms"
+    ]

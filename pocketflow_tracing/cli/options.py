@@ -51,7 +51,8 @@ class Slow(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             return SlowLimit(None, int(float(match[1]) * _UNITS_NS[match[2]]))
         if not text.isdecimal() or not 0 < int(text) < 1_000_000:
             self.fail(
-                f"--slow takes a number of steps, like 5, or a duration, like 500ms; it is {value!r}",
+                f"it takes a number of steps, like 5, or a duration, like 500ms; it is {value!r} "
+                "(an id goes before it)",
                 param,
                 ctx,
             )

@@ -31,7 +31,7 @@ MIN_DIGITS = 4
 @commands.command("list")
 @filtered
 @click.option(
-    "-n", "--limit", metavar="NUMBER", type=click.IntRange(min=1), default=20, show_default="20",
+    "-n", "--limit", metavar="NUMBER", type=click.IntRange(min=1), default=20, show_default=True,
     help="How many at most.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")

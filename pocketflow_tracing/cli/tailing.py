@@ -42,10 +42,10 @@ INTERRUPTED_STATUS = 128 + signal.SIGINT
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for everything that happens.")
 @failing_clearly
 def tail(wanted: TraceFilter, trees: bool, as_json: bool) -> None:
-    """Show runs as they start, retry, go on and end, in whatever process; Ctrl-C ends it.
+    """Show runs while they go on, in any process.
 
     On a terminal, what runs now stands in place beneath what has ended; elsewhere everything that
-    happens is a line.
+    happens is a line. Ctrl-C ends it.
     """
     if as_json and trees:
         raise click.UsageError("--json prints everything that happens; it does not go with --trees")

@@ -49,6 +49,7 @@ def live(
     head = [Segment("… ", "unset"), *_run(trace, Segment(""))]
     head += [Segment(f" {DOT} {duration(max(now_ns - trace.start_ns, 0))}", "dim"), *_counts(tally)]
     lines = [Line(head)]
+    paths = [path for path in paths if path[-1].parent_id is not None]  # the run itself is told already
     for path in paths[:MAX_STEPS]:
         taken = duration(max(now_ns - path[-1].start_ns, 0))
         lines.append(Line([*step(path), Segment(f" {DOT} {taken}", "dim")], "   ", "     "))
