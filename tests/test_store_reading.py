@@ -40,6 +40,14 @@ def test_a_store_opened_for_reading_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_store_that_is_being_made_holds_nothing_yet(tmp_path: Path) -> None:
+    """Its file is there a moment before its tables."""
+    (tmp_path / "traces.db").touch(0o600)
+
+    with contextlib.closing(Store(tmp_path / "traces.db", read_only=True)) as reader:
+        assert reader.traces() == []
+
+
 def test_a_store_opened_for_reading_leaves_an_older_file_as_it_is(path: Path) -> None:
     """It is not migrated; the error says what would do it."""
     with contextlib.closing(sqlite3.connect(path)) as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,23 +62,27 @@ def make_app(store_path: Path | str, is_ending: Callable[[], bool] = lambda: Fal
     return OwnPeers(Guard(app))
 
 
-def page(request: Request) -> Response:
+async def page(request: Request) -> Response:
     """The one page; what it shows is its own script's choice."""
     return _file(request, HERE / "static" / "index.html")
 
 
-def loaded(request: Request) -> Response:
+async def loaded(request: Request) -> Response:
     """A script, a style sheet or a picture of ours."""
-    folder = FOLDERS[request.url.path.split("/")[1]]
-    # Only names that a listing of the folder gives: no dots, links or encodings lead out of it.
-    known = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.suffix in TYPES}
-    path = known.get(request.path_params["name"])
+    path = files(request.url.path.split("/")[1]).get(request.path_params["name"])
     if path is None:
         return PlainTextResponse("There is no such file.\n", 404)
     return _file(request, path)
 
 
-def trace_style(request: Request) -> Response:
+@cache
+def files(folder: str) -> dict[str, Path]:
+    """What a folder holds, by name: no dots, links or encodings lead to anything else."""
+    top = FOLDERS[folder]
+    return {path.relative_to(top).as_posix(): path for path in top.rglob("*") if path.suffix in TYPES}
+
+
+async def trace_style(request: Request) -> Response:
     """All styles of the page of a trace."""
     return _content(request, style().encode(), ".css")
 

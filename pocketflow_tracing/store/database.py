@@ -27,6 +27,10 @@ class StoreLocked(StoreError):
     """Another process holds the file for longer than we wait; the same call may work later."""
 
 
+class StoreEmpty(StoreError):
+    """The file has no tables yet: another process is making it right now."""
+
+
 class StoreDamaged(StoreError):
     """The file is no longer a database."""
 
@@ -103,6 +107,8 @@ def _open(
             _check(connection, path)
             if not read_only:
                 _prepare(connection)
+            elif schema.version_of(connection) == 0:
+                raise StoreEmpty(f"the trace store {path} has no tables yet")
             elif schema.version_of(connection) < len(schema.MIGRATIONS):
                 raise StoreError(
                     f"the trace store {path} was written by an older version of pocketflow-tracing; "

@@ -16,7 +16,7 @@ from ..errors import StoreError
 from ..model import Span, Trace
 from . import pruning, rows
 from .addresses import Destination, address, all_addressed
-from .database import MEMORY, StoreDamaged, connect, explained, move_aside
+from .database import MEMORY, StoreDamaged, StoreEmpty, connect, explained, move_aside
 from .rows import SpanRow, TraceRow, span_row, trace_row
 from .writer import Writer, forget_writer
 from .writing import all_spans, all_traces, write
@@ -292,7 +292,11 @@ class Store:
             if self.path != MEMORY and not os.path.lexists(self.path):
                 yield None
                 return
-            connection = self._opened(create=False)
+            try:
+                connection = self._opened(create=False)
+            except StoreEmpty:
+                yield None
+                return
             connection.execute("BEGIN")
             try:
                 yield connection
