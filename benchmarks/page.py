@@ -78,7 +78,6 @@ def measured(page: Page, file: Path) -> dict[str, float]:
     page.keyboard.press("/")
     page.keyboard.type("step 1234", delay=30)
     page.locator(".found", has_text="step").wait_for()
-    page.wait_for_function("!document.querySelector('.found').textContent.includes('searching')")
     found["longest task of a search in all values"] = longest(page)
     page.keyboard.press("Escape")
     for _ in range(30):

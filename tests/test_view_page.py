@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from page_support import Shown, agent, inspected, one_interpreter, opened, row, section, selected, titles
-from view_support import support_flow
+from view_support import long_loop, support_flow
 
-from pocketflow_tracing.model import Trace
+from pocketflow_tracing.model import Status, Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,6 +48,17 @@ def test_the_summary_says_how_it_went(shown: Shown) -> None:
         "failed", "Agent", "39.0 ms", "4 nodes", "15 spans", "1 retry", "1 error", "1,234 tokens", "$0.0031",
     ]  # fmt: skip
     assert page.title() == "✕ Agent · a1b2c3d4"
+
+
+def test_a_run_whose_process_died_says_so(shown: Shown) -> None:
+    """It is not taken for one that runs: how long it was seen is all that is known."""
+    trace = agent()
+    trace.status, trace.end_ns, trace.complete = Status.INTERRUPTED, None, False
+    trace.spans[0].status, trace.spans[0].end_ns = Status.INTERRUPTED, None
+    page = shown(trace)
+
+    headline = page.locator(".headline").inner_text().split("\n")
+    assert (headline[0], headline[2], headline[-1]) == ("interrupted", "at least 16.0 ms", "incomplete")
 
 
 def test_a_failed_run_opens_where_it_failed(shown: Shown) -> None:
@@ -235,9 +246,20 @@ def test_paper_gets_every_row(shown: Shown) -> None:
     page = shown(agent(), viewport={"width": 900, "height": 300}, color_scheme="dark")
     on_screen = len(titles(page))
     page.emulate_media(media="print")
-    page.wait_for_function("document.querySelectorAll('.row').length === 15")
+    page.locator(".row").nth(14).wait_for(state="attached")
 
     assert on_screen < 15
     assert not page.locator(".search").is_visible()
     ground = page.evaluate("getComputedStyle(document.querySelector('.trace-page')).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
+
+
+def test_a_very_long_run_is_printed_in_part_and_says_so(shown: Shown) -> None:
+    """Three thousand rows fill a hundred sheets; what is left out is counted."""
+    page = shown(long_loop(1_000).trace())
+    page.keyboard.press("o")
+    page.emulate_media(media="print")
+    page.locator(".row").nth(2_999).wait_for(state="attached")
+
+    assert page.locator(".row").count() == 3_000
+    assert page.locator(".tree-unprinted").inner_text() == "1,001 more steps not printed"

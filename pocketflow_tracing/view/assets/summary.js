@@ -31,7 +31,7 @@ export class Summary {
     this.headline.replaceChildren(
       element("span", { class: `badge badge-${state}` }, icon(state), STATES[state] ?? state),
       appendVisible(element("h1", {}), clip(form.name, 160)),
-      element("span", { class: "took-whole" }, form.duration_ns === null ? `running for ${duration(form.reach_ns)}` : duration(form.duration_ns)),
+      element("span", { class: "took-whole" }, lasted(form)),
       ...this.counts(form),
     );
     this.facts.replaceChildren(...facts(form));
@@ -57,7 +57,7 @@ export class Summary {
       tally.warnings && count(tally.warnings, "warning", "warning"),
       tally.tokens && count(tally.tokens, "token"),
       tally.cost && element("span", { class: "count" }, dollars(tally.cost)),
-      (!form.complete || form.dropped_spans > 0) && form.duration_ns !== null && element("span", { class: "count count-warning", title: "Some spans were lost or never saw their end" }, icon("warning"), form.dropped_spans ? `${counted(form.dropped_spans, "span")} lost` : "incomplete"),
+      (!form.complete || form.dropped_spans > 0) && form.status !== "unset" && element("span", { class: "count count-warning", title: "Some spans were lost or never saw their end" }, icon("warning"), form.dropped_spans ? `${counted(form.dropped_spans, "span")} lost` : "incomplete"),
     ].filter(Boolean);
   }
 
@@ -76,6 +76,12 @@ export class Summary {
     this.search.clear();
     this.toggleTrouble(false);
   }
+}
+
+/** How long the run took; of one whose process died it is known only how long it was seen. */
+function lasted(form) {
+  if (form.duration_ns !== null) return duration(form.duration_ns);
+  return form.status === "unset" ? `running for ${duration(form.reach_ns)}` : `at least ${duration(form.reach_ns)}`;
 }
 
 function count(number, noun, style = "") {

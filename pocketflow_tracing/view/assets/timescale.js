@@ -2,7 +2,7 @@
 
 import { duration } from "./text.js";
 
-const TICKS = 5;
+const TICK_PIXELS = 70; // room for a label
 
 export class TimeScale {
   constructor() {
@@ -33,9 +33,9 @@ export class TimeScale {
     return { left, width: Math.min(to, 1) - left };
   }
 
-  /** Round moments, a few of them, with their shares. */
-  ticks() {
-    const step = round((this.end - this.start) / TICKS);
+  /** Round moments, as many as have room, with their shares. */
+  ticks(pixels) {
+    const step = round((this.end - this.start) / Math.max(pixels / TICK_PIXELS, 1));
     const ticks = [];
     for (let at = 0; at < (this.end - this.start) * 0.97; at += step) {
       ticks.push({ share: at / (this.end - this.start), label: at === 0 ? (this.isZoomed ? `+${duration(this.start)}` : "0") : this.label(at, step) });

@@ -69,10 +69,10 @@ export class TracePage {
     this.target.replaceChildren(this.element);
     this.keys = new Keys(this);
     this.printing = matchMedia("print");
-    this.printed = (event) => this.tree.paint(event.matches);
+    this.printed = (event) => this.tree.print(event.matches);
     this.printing.addEventListener("change", this.printed);
-    this.beforePrint = () => this.tree.paint(true);
-    this.afterPrint = () => this.tree.paint();
+    this.beforePrint = () => this.tree.print(true);
+    this.afterPrint = () => this.tree.print(false);
     addEventListener("beforeprint", this.beforePrint);
     addEventListener("afterprint", this.afterPrint);
   }

@@ -2,7 +2,7 @@
 // a trace of any length scrolls as a short one does.
 
 import { button, element, icon } from "./dom.js";
-import { appendVisible, clip, duration } from "./text.js";
+import { appendVisible, clip, counted, duration } from "./text.js";
 import { notes, title } from "./spans.js";
 import { TimeScale } from "./timescale.js";
 
@@ -19,6 +19,7 @@ export class Tree {
     this.rows = [];
     this.position = new Map();
     this.selected = null;
+    this.isPrinting = false;
     this.prefix = `row-${Math.random().toString(36).slice(2, 8)}-`;
     this.scale = new TimeScale();
     this.body = element("div", { class: "tree-body", role: "presentation" });
@@ -27,8 +28,9 @@ export class Tree {
       { class: "tree-rows", role: "tree", tabindex: "0", "aria-label": "Steps of the run", on: { scroll: () => this.paintSoon(), click: (event) => this.clicked(event), dblclick: (event) => this.doubleClicked(event) } },
       this.body,
     );
+    this.unprinted = element("p", { class: "tree-unprinted", hidden: true });
     this.empty = element("p", { class: "tree-empty", hidden: true }, "Nothing here matches.");
-    this.element = element("section", { class: "tree", "aria-label": "Tree and waterfall" }, this.heading(), this.scroller, this.empty);
+    this.element = element("section", { class: "tree", "aria-label": "Tree and waterfall" }, this.heading(), this.scroller, this.unprinted, this.empty);
     this.resized = new ResizeObserver(() => this.paint());
     this.resized.observe(this.scroller);
   }
@@ -52,7 +54,6 @@ export class Tree {
     this.rows = rows;
     this.position = new Map(rows.map((row, index) => [row.span.id, index]));
     this.scale.reach(reach);
-    this.body.style.height = `${rows.length * ROW_HEIGHT}px`;
     this.empty.hidden = rows.length > 0;
     this.paint();
   }
@@ -85,12 +86,23 @@ export class Tree {
     this.waiting = requestAnimationFrame(() => this.paint());
   }
 
-  paint(whole = false) {
+  /** On paper all rows stand, up to some number. */
+  print(isPrinting) {
+    this.isPrinting = isPrinting;
+    this.paint();
+  }
+
+  paint() {
+    const whole = this.isPrinting;
     cancelAnimationFrame(this.waiting);
     this.waiting = null;
     const { scrollTop, clientHeight } = this.scroller;
     const first = whole ? 0 : Math.max(Math.floor(scrollTop / ROW_HEIGHT) - BEYOND, 0);
     const last = whole ? MAX_PRINTED : Math.ceil((scrollTop + clientHeight) / ROW_HEIGHT) + BEYOND;
+    const left = whole ? Math.max(this.rows.length - MAX_PRINTED, 0) : 0;
+    this.body.style.height = `${(this.rows.length - left) * ROW_HEIGHT}px`;
+    this.unprinted.hidden = !left;
+    this.unprinted.textContent = `${counted(left, "more step")} not printed`;
     this.body.replaceChildren(...this.rows.slice(first, last).map((row, index) => this.row(row, first + index)));
     const isShown = this.position.get(this.selected) >= first && this.position.get(this.selected) < last;
     if (isShown) this.scroller.setAttribute("aria-activedescendant", this.prefix + this.selected);
@@ -99,8 +111,8 @@ export class Tree {
   }
 
   paintTicks() {
-    const ticks = this.scale.ticks();
     const width = this.ticks.clientWidth;
+    const ticks = this.scale.ticks(width);
     this.scroller.style.setProperty("--tick", `${ticks.length > 1 ? ticks[1].share * width : width}px`);
     this.ticks.replaceChildren(
       ...ticks.map(({ share, label }) => element("span", { class: "tick", style: { left: `${share * 100}%` } }, label)),
