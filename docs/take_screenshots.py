@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from dashboard_shots import SHOTS as DASHBOARD_SHOTS
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -88,6 +89,7 @@ SHOTS: dict[str, Shot] = {
     "graph": graph_of("research_agent"),
     "graph-batches": graph_of("school_report"),
     "graph-miswired": graph_of("support_tickets_miswired"),
+    **DASHBOARD_SHOTS,
 }
 
 

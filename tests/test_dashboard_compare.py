@@ -100,8 +100,10 @@ def test_nobody_is_kept_out(dashboard: Dashboard, open_page: Opened, scheme: str
     assert serious(page) == []
 
 
-def test_a_run_compared_with_itself_does_not_differ(dashboard: Dashboard) -> None:
-    """The server says what the command line says."""
+def test_a_run_compared_with_itself_does_not_differ(dashboard: Dashboard, page: Page) -> None:
+    """The page says so."""
+    page.goto(f"{dashboard.url}/compare?a=last&b=last")
+    expect(page.get_by_text("No difference but in the durations")).to_be_visible()
     answer = dashboard.client.get("/api/compare", params={"a": "last", "b": "last"}).json()
     assert (answer["differing"], len(answer["steps"])) == (0, 2)
     assert dashboard.client.get("/api/compare").status_code == 400

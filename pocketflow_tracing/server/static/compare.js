@@ -55,7 +55,7 @@ function show(place, comparison) {
   } } });
   fill(place,
     element("div", { class: "sides" }, side("A", a, b), element("a", { class: "button swap", href: `/compare?a=${b.id}&b=${a.id}`, title: "Swap the two" }, "⇄", element("span", { class: "sr-only" }, "Swap the two")), side("B", b, a)),
-    element("div", { class: "list-head" },
+    element("div", { class: "compare-head" },
       element("span", { class: differing ? "differing" : "same" }, differing ? `${counted(differing, "step")} of ${count(steps.length)} ${differing === 1 ? "differs" : "differ"}` : "No difference but in the durations"),
       differing ? element("label", { class: "button" }, only, "Only what differs") : null),
     element("div", { class: "scrolls", role: "region", "aria-label": "Steps of both", tabindex: "0" }, element("table", { class: "list compared" },
