@@ -51,6 +51,7 @@ def child(
     *,
     stdin: str = "",
     environment: dict[str, str] | None = None,
+    deadline: float = DEADLINE,
 ) -> subprocess.CompletedProcess[str]:
     """What a command printed and how it ended, run in `folder` with these variables added."""
     return subprocess.run(
@@ -61,7 +62,7 @@ def child(
         capture_output=True,
         encoding="utf-8",
         errors="surrogateescape",
-        timeout=DEADLINE,
+        timeout=deadline,
     )
 
 

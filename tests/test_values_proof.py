@@ -1,19 +1,33 @@
-"""Nothing that leaves the process shows a secret: the file, the console, what the commands print."""
+"""Nothing that leaves the process shows a secret: the file, the console, the pages, what is sent."""
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import OURS, child, tracing_cli
+from otlp_server_support import TRACES_PATH, Server
 from values_corpus import SECRETS
 from values_planting import PLACES, seen_in
 
+from pocketflow_tracing import TracingConfig
+from pocketflow_tracing.config import resolve
+from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.model import Trace
+from pocketflow_tracing.sinks.langfuse import langfuse_sink
+from pocketflow_tracing.sinks.otlp.settings import otlp_sink
 from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.outbox import Outbox
+from pocketflow_tracing.store.rows import span_row, trace_row
+from pocketflow_tracing.view.page import render_page
+from pocketflow_tracing.view.page.bundle import script, style
 
+EVERY = 7
 _PROGRAM = Path(__file__).with_name("values_planting.py")
 
 
@@ -28,13 +42,14 @@ class Planted:
             "POCKETFLOW_TRACING_REDACT": redact,
             "POCKETFLOW_TRACING_EXIT_TIMEOUT": "120",
         }
-        self.done = child([*OURS, "run", str(_PROGRAM)], folder, environment=self.environment)
+        self.done = child([*OURS, "run", str(_PROGRAM)], folder, environment=self.environment, deadline=170)
         assert self.done.returncode == 0, self.done.stderr[-2000:]
 
-    def traces(self) -> Iterator[Trace]:
+    def traces(self, every: int = 1) -> Iterator[Trace]:
+        """All traces, or each so-manieth, as its values are those of the file anyway."""
         store = Store(self.path)
         try:
-            for trace in store.traces(limit=100_000):
+            for trace in store.traces(limit=100_000)[::every]:
                 yield store.load(trace.id)
         finally:
             store.close()
@@ -74,6 +89,55 @@ def test_the_commands_print_no_secret(planted: Planted, option: str) -> None:
 
     assert shown.returncode == listed.returncode == 0
     assert seen_in(shown.stdout + listed.stdout) == []
+
+
+def test_the_pages_hold_no_secret(planted: Planted) -> None:
+    """The page of a trace, the code that all have apart."""
+    code, look = script(), style()
+    pages = [render_page(trace).replace(code, "").replace(look, "") for trace in planted.traces(EVERY)]
+
+    assert max(map(len, pages)) > 2000
+    assert seen_in(html.unescape("\n".join(pages))) == []
+
+
+@pytest.mark.parametrize("kind", ["langfuse", "otlp"])
+def test_the_requests_hold_no_secret(
+    planted: Planted, kind: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traces as a server of Langfuse, or of any other kind, is sent them."""
+    sent = _sent(planted, _sink(kind, server, monkeypatch), server, tmp_path)
+
+    assert len(server.rows) > len(PLACES) * 50
+    assert seen_in(sent) == []
+
+
+def _sink(kind: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+    keys = {"langfuse_public_key": "pk-lf-one", "langfuse_secret_key": "sk-lf-one"}
+    if kind == "langfuse":
+        return next(iter(langfuse_sink(resolve(TracingConfig(langfuse_host=server.host, **keys)))))
+    login = base64.b64encode(":".join(keys.values()).encode()).decode()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", server.host + TRACES_PATH)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Basic {login}")
+    return next(iter(otlp_sink()))
+
+
+def _sent(planted: Planted, sink: Any, server: Server, folder: Path) -> bytes:
+    """All that the server was sent, once everything that was planted has arrived."""
+    store, courier = Store(folder / "sent.db"), Courier(sink)
+    try:
+        for trace in planted.traces(EVERY):
+            rows = [span_row(span) for span in trace.spans]
+            store.save([trace_row(trace)], rows, [(trace.id, sink.destination)])
+        outbox = Outbox(store, sink.destination)
+        while outbox.left():
+            before = outbox.left()
+            courier.ship(outbox, lambda: True)
+            assert outbox.left() < before, courier.reason
+    finally:
+        courier.close()
+        store.close()
+    sent = [span.SerializeToString() for span in server.rows.values()]
+    return b"\n".join([*sent, repr(server.resources[:1]).encode()])
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:

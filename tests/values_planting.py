@@ -22,7 +22,7 @@ from values_corpus import SECRETS
 
 from pocketflow_tracing import TracingConfig, span, trace_flow, tracing
 
-AT_ONCE = 8
+AT_ONCE = 12
 
 
 @dataclasses.dataclass
@@ -148,7 +148,7 @@ def _values() -> None:
 def _cut() -> None:
     """The budget ends within the secret, wherever that is."""
     for text, _ in SECRETS:
-        for short in (3, 9, len(text) // 2, len(text) - 2):
+        for short in (3, len(text) // 2, len(text) - 2):
             with tracing(TracingConfig(max_value_bytes=600)):
                 filled = "x " * (300 - short // 2 - 30) + text + " y" * 3000
                 Flow(start=Keep()).run({"given": filled})
