@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from view_support import TraceBuilder, stacktrace
 
 from pocketflow_tracing.model import (
@@ -29,11 +26,6 @@ if TYPE_CHECKING:
 Shown = Callable[..., "Page"]
 FLOW = "Agent"
 PROMPT = "# Plan\n\n- **one** step\n- `two`\n\n| a | b |\n|---|---|\n| 1 | <b>2</b> |\n\n[here](https://example.com/x)"
-
-one_interpreter = pytest.mark.skipif(
-    bool(os.environ.get("CI")) and sys.version_info[:2] != (3, 13),
-    reason="a page does not depend on the interpreter: 3.13 tests it",
-)
 
 
 def opened(

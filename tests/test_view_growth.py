@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from page_support import Shown, agent, one_interpreter, opened, row, titles
+from page_support import Shown, agent, opened, row, titles
 from view_support import MS, long_loop, support_flow
 
 from pocketflow_tracing import tracing
@@ -19,7 +19,6 @@ from pocketflow_tracing.view.page.form import page_form, values_form
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-pytestmark = one_interpreter
 ADDRESS = "http://127.0.0.1:1/"
 DASHBOARD = f"""\
 <!doctype html><html lang="en"><title>Traces</title><link rel="icon" href="data:,">

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from page_support import PROMPT, Shown, agent, inspected, one_interpreter, opened, row, section
+from page_support import PROMPT, Shown, agent, inspected, opened, row, section
 from view_support import TraceBuilder
 
 from pocketflow_tracing.model import SpanKind, Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-pytestmark = one_interpreter
 
 
 @pytest.fixture

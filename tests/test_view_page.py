@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from page_support import Shown, agent, inspected, one_interpreter, opened, row, section, selected, titles
+from page_support import Shown, agent, inspected, opened, row, section, selected, titles
 from view_support import long_loop, support_flow
 
 from pocketflow_tracing.model import Status, Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-pytestmark = one_interpreter
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_support import Shown, agent, inspected, one_interpreter, opened
+from page_support import Shown, agent, inspected, opened
 from view_support import TraceBuilder
 
 from pocketflow_tracing.model import ErrorInfo, Graph, GraphEdge, GraphNode, SpanKind, Status, Trace
@@ -82,7 +82,6 @@ def shown(open_page: Callable[..., Page], tmp_path: Path) -> Shown:
     return show
 
 
-@one_interpreter
 def test_a_hostile_trace_is_shown_and_runs_nothing(shown: Shown) -> None:
     """Names, actions, values, errors, tags: all of it is text, with what is invisible written out."""
     page = shown(hostile(big=5_000_000))
@@ -102,7 +101,6 @@ def test_a_hostile_trace_is_shown_and_runs_nothing(shown: Shown) -> None:
     assert page.locator("script").count() == 3
 
 
-@one_interpreter
 def test_a_hostile_text_is_found_by_what_it_says(shown: Shown) -> None:
     """The search takes a query as text, too."""
     page = shown(hostile())
@@ -113,7 +111,6 @@ def test_a_hostile_text_is_found_by_what_it_says(shown: Shown) -> None:
     assert page.evaluate("window.ran") is None
 
 
-@one_interpreter
 def test_the_page_may_do_nothing_but_show(page: Page, tmp_path: Path, faults: list[str]) -> None:
     """Even if a text of a trace came to stand in it as HTML, its script and its picture would not load."""
     injected = "<script>ran=1</script><p style='color:red'><img src=https://example.com/x onerror=ran=1>"

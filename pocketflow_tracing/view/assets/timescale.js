@@ -2,7 +2,7 @@
 
 import { duration } from "./text.js";
 
-const TICK_PIXELS = 70; // room for a label
+const TICK_PIXELS = 55; // room for a label
 
 export class TimeScale {
   constructor() {
