@@ -107,6 +107,21 @@ def test_names_and_values_in_pairs_are_understood() -> None:
     assert shown({"key": "color", "value": "red"}) == {"key": "color", "value": "red"}
 
 
+def test_names_are_understood_in_command_lines_xml_and_bytes() -> None:
+    """However a secret is named, and neither what is named otherwise nor what only stands beside."""
+    mask = Policy().mask_text
+
+    assert mask("mysql --password q7ZtX9Lm --host db") == "mysql --password [redacted] --host db"
+    assert mask("run --api-key q7ZtX9Lm --max-tokens 50000") == "run --api-key [redacted] --max-tokens 50000"
+    assert mask("<user>ada</user><password>q7ZtX9Lm</password>") == (
+        "<user>ada</user><password>[redacted]</password>"
+    )
+    assert mask("PGPASSWORD=q7ZtX9Lm psql") == "PGPASSWORD=[redacted] psql"
+    assert shown({b"password": "abc", b"color": "red"}) == {"password": "[redacted]", "color": "red"}
+    for key in ("passcode", "openai_key", "GROQ_KEY", "jwt", "otp", "security_code"):
+        assert shown({key: "abc"}) == {key: "[redacted]"}
+
+
 def test_the_names_of_a_steps_inputs_count() -> None:
     """An argument called api_key is masked, whatever it looks like."""
     parts = {"api_key": snapshot("abc", Limits()), "question": snapshot("why?", Limits())}
@@ -197,7 +212,7 @@ WORST = [
     "sk-", "sk-proj-", "eyJ", "eyJaaaaaaaa.", "Bearer ", "://", "://a:", "password", "password=", "key:",
     "token: ", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN ", "4", "4111 ", "4111-1111-", "gh", "ghp_",
     "xoxb-", "AKIA", "a.", "M.", "password=$", "token=none.", "1//0", "12345678:AA", "=", '"', "\\",
-    'api_key"', "a", "A1", "-", "_", "Basic ", " ", "é", "密",
+    'api_key"', "a", "A1", "-", "_", "--token ", "--a", "<token>a", "<token>a</", "Basic ", " ", "é", "密",
 ]  # fmt: skip
 """What repeats in the worst texts for the patterns."""
 

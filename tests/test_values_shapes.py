@@ -129,7 +129,7 @@ NATURAL = [
         {"1": "a", "None": "b", "(1, 2)": "c", "0.5": "d", "red": "e"},
     ),
     ({1: "int", "1": "str"}, {"1": "int", "1 (2)": "str"}),
-    ({b"a": 1}, {"<bytes of 1 bytes>": 1}),
+    ({b"a": 1}, {"a": 1}),
     (Color.RED, "red"),
     (Color.PAIR, [1, "two"]),
     (Level.HIGH, 3),

@@ -13,17 +13,19 @@ _MOST_LETTERS = 200
 _SECRET_WORDS = frozenset(
     """password passwords passwd passwort passphrase pwd secret secrets apikey apikeys authorization
     credential credentials privatekey secretkey accesskey accesstoken refreshtoken authtoken clientsecret
-    userinfo cvv cvc ssn""".split()
+    userinfo cvv cvc ssn passcode apitoken pgpassword""".split()
 )
 _SECRET_PAIRS = frozenset(
     tuple(pair.split("_"))
     for pair in """api_key api_keys access_key secret_key private_key signing_key encryption_key master_key
     account_key shared_key auth_key session_token access_token access_tokens refresh_token
     refresh_tokens auth_token auth_tokens bearer_token bearer_tokens id_token api_token api_tokens
-    csrf_token bot_token card_number connection_string pass_word pass_phrase""".split()
+    csrf_token bot_token client_key license_key openai_key anthropic_key gemini_key groq_key mistral_key
+    azure_key security_code seed_phrase recovery_phrase card_number
+    connection_string pass_word pass_phrase""".split()
 )
 # Secret at the end of a name: "github_token", "set-cookie"; "token_count" and "cookie_banner" are not.
-_SECRET_ENDINGS = frozenset("token cookie cookies auth bearer".split())
+_SECRET_ENDINGS = frozenset("token cookie cookies auth bearer jwt otp mnemonic".split())
 # What makes a harmless name of one that ends in "token": positions in a text, pages of a listing.
 _HARMLESS_BEFORE = frozenset(
     """max min eos bos pad unk sep cls mask stop start end special first last next page continuation
@@ -42,7 +44,7 @@ _HARMLESS_ENDINGS = frozenset(
 
 _STEMS = (
     b"passw", b"passphrase", b"pwd", b"secret", b"token", b"key", b"auth", b"credential", b"cookie",
-    b"connectionstring", b"cvv", b"cvc", b"ssn", b"sig",
+    b"connectionstring", b"cvv", b"cvc", b"ssn", b"sig", b"passcode", b"jwt", b"otp",
 )  # fmt: skip
 
 

@@ -67,6 +67,10 @@ _USER_INFO = re.compile(
     r"://(?:[^\s/?#@:\"'<>]{0,256}:(?P<password>[^\s/\"'<>]{1,256})"
     r"|(?P<user>[^\s/?#@:\"'<>]{16,256}))@"
 )
+_OPTIONS = re.compile(
+    r"(?<![A-Za-z0-9_-])--(?P<name>[A-Za-z][A-Za-z0-9_-]{1,40})[ \t]{1,4}(?P<value>[^\s\"'-][^\s\"']{4,255})"
+)
+_ELEMENTS = re.compile(r"<(?P<name>[A-Za-z][A-Za-z0-9_.-]{1,40})>(?P<value>[^<>\s]{4,256})</")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _CARDS = re.compile(
     r"[0-9]{13,19}|[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,7}"
@@ -113,6 +117,10 @@ def finds(text: str, keys: KeyNames) -> list[Find]:
         found += schemes(text, 0, len(text))
     if b"://" in plain:
         found += user_info(text, 0, len(text))
+    if b"--" in plain:
+        found += under_names(_OPTIONS, text, keys)
+    if b"</" in plain:
+        found += under_names(_ELEMENTS, text, keys)
     if b"=" in plain or b":" in plain:
         for stem in keys.stems:
             if stem in lower:
@@ -202,6 +210,13 @@ def user_info(text: str, start: int, end: int) -> Iterator[Find]:
     """The password, or the token in a user's place, of an address."""
     for match in _USER_INFO.finditer(text, start, end):
         yield match.span("password" if match["password"] is not None else "user")
+
+
+def under_names(pattern: re.Pattern[str], text: str, keys: KeyNames) -> Iterator[Find]:
+    """What stands under a secret name: after an option of a command, in an element of XML."""
+    for match in pattern.finditer(text):
+        if keys.is_secret(match["name"]) and not _is_placeholder(match["value"]):
+            yield match.span("value")
 
 
 def pem_keys(text: str) -> Iterator[Find]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from .nodes import BOOL, BYTES, CUT, FIELDS, ITEMS, PAIRS, TEXT, Mark, Node
 
+_LONGEST_KEY = 128
+"""Bytes of a key that is shown as the text it is."""
 LONGEST_INT = 2048
 """Bits; Python refuses to write integers beyond 640 digits where it is told to."""
 
@@ -40,6 +42,9 @@ def as_key(node: Node) -> str:
         if node[0] is FIELDS or node[0] is PAIRS:
             return f"<{node[1]}>"
         if node[0] is BYTES:
+            text = readable(node[2], node[3])
+            if text is not None and node[3] <= _LONGEST_KEY:
+                return text
             return f"<{node[1]} of {node[3]:,} bytes>"
     return "<key>"
 
