@@ -215,6 +215,19 @@ def _read_fields(kind: type) -> Reader:
         node = Mark((FIELDS, name, found)) if type(found) is dict else found
         return _headed(node, count - len(pairs[:most]))
 
+    def read_slots(value: Any, most: int) -> Node:
+        if len(slots) > most:
+            return read(value, most)
+        found: dict[str, Any] = {}
+        for slot, get in slots:
+            try:
+                found[slot] = get(value)
+            except AttributeError:  # declared, never set
+                continue
+        return Mark((FIELDS, name, found)) if found else Mark((TEXT, f"<{name}>"))
+
+    if own_dict is None and extra is None:
+        return read_slots
     if own_dict is None or slots or extra is not None:
         return read
     return _FieldsOfDict(name, own_dict, read)
