@@ -135,6 +135,7 @@ def test_values_and_finds_may_come_from_a_server(page: Page) -> None:
     page.locator(".found", has_text="1 step").wait_for()
     page.keyboard.press("Enter")
     page.locator(".section", has_text="12345678901234567890").wait_for()
+    page.locator(".row-title", has_text="chat").wait_for()  # the rows are drawn with the next frame
 
     assert titles(page) == ["Agent", "Answer", "exec", "chat"]
     assert dashboard.asked == ["0e", "0f"]
