@@ -48,6 +48,19 @@ def test_list_fits_into_the_terminal():
     assert well.name in Listing([(well, Tally())]).lines()[1].plain()
 
 
+def test_list_counts_nothing_of_what_has_not_ended():
+    """Spans are counted as a run ends; an interrupted run with steps is not one of 0 nodes."""
+    build = support_flow()
+    ran, empty = build.trace(), build.trace(span_count=0)
+    cut = build.trace(end_ns=None, status=Status.INTERRUPTED, span_count=0)
+
+    lines = Listing([(trace, Tally()) for trace in (ran, cut, empty)]).lines()
+
+    assert [line.plain().split()[6:] for line in lines[1:]] == [
+        ["12.0", "ms", "0", "9"], [], ["12.0", "ms", "0", "0"],
+    ]  # fmt: skip
+
+
 def test_list_shows_as_many_as_asked_for(store: Store, command: Command):
     """-n limits the table, and 0 is no number of traces."""
     for number in range(5):

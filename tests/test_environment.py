@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from config_support import bare_outside
 
 from pocketflow_tracing.config import TracingConfig, resolve
+from pocketflow_tracing.config.environment import _Unread
 from pocketflow_tracing.errors import ConfigError
 
 
@@ -146,6 +149,27 @@ def test_an_env_file_that_is_not_text_is_told_and_left_out(
     assert [record.getMessage() for record in caplog.records] == [f"[TRACING] {message}; it is not used"]
     with pytest.raises(ConfigError, match=re.escape(message)):
         TracingConfig.from_env()
+
+
+def test_a_line_of_the_env_file_that_says_nothing_is_told_once_with_the_file(
+    outside: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Settings are read often; dotenv would warn every time, and name no file."""
+    (outside / ".env").write_text("POCKETFLOW_USER_ID=ada\nA BAD LINE\nOK=1\nANOTHER ONE\n")
+
+    assert [resolve().user_id, TracingConfig.from_env().user_id] == ["ada", "ada"]
+    what = "python-dotenv could not parse statement starting at line 2 and 1 more; the rest counts"
+    assert [record.getMessage() for record in caplog.records] == [f"[TRACING] {outside / '.env'}: {what}"]
+    assert logging.getLogger("dotenv.main").filters == []
+
+
+def test_what_dotenv_tells_the_program_is_left_alone() -> None:
+    """A program that reads a file of its own in another thread meanwhile hears of its bad lines."""
+    unread = _Unread()
+    theirs = logging.makeLogRecord({"msg": "line 3", "thread": threading.get_ident() + 1})
+
+    assert unread.filter(theirs) is True
+    assert unread.messages == []
 
 
 @pytest.mark.parametrize("content", ["", "raise SystemExit('imported')", "1/0"])

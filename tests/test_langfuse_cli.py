@@ -210,4 +210,5 @@ def test_doctor_shows_the_outbox(cli: CommandLine, server: Server) -> None:
     out = cli("doctor")
     assert f"outbox for pk-lf-one at {server.host}: 3 spans sent, 1 trace (3 spans) waiting" in out
     assert "HTTP 503" in out
+    assert [line[0] for line in out.splitlines() if "outbox for" in line] == ["–", "✓"]
     assert "outbox for pk-lf-away at http://elsewhere: 0 spans sent, 1 trace (2 spans) waiting" in out

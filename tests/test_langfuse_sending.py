@@ -252,7 +252,7 @@ def test_a_server_that_is_away_answers_too(
     keep(store, made_trace(1), courier)
     server.stop()
     assert ship(courier, store) == 2
-    assert "refused" in courier.reason and "everything is kept" in caplog.text
+    assert "refused" in courier.reason and "; everything is kept, and sent later" in caplog.text
     server.start()
     assert ship(courier, store) == 0
 

@@ -126,6 +126,11 @@ def test_a_running_trace_grows_in_place(page: Page) -> None:
     assert page.locator(".node").first.get_attribute("class") == "node is-taken is-selected"
     assert dashboard.asked.count("03") == 2
 
+    row(page, "Support").click()
+    dashboard.trace.metadata = {"ticket": 7}
+    dashboard.update()
+    page.locator(".section", has_text="Metadata of the trace").get_by_text("ticket").wait_for()
+
 
 def test_values_and_finds_may_come_from_a_server(page: Page) -> None:
     """They are asked for when they are looked at, and found by whoever has them."""

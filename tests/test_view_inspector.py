@@ -64,6 +64,19 @@ def test_what_a_step_changed_is_a_list(shown: Shown) -> None:
     assert changes[1].split("\n") == ["~", "steps", "[1]", "→", "[1,2]"]
 
 
+def test_the_metadata_of_the_trace_stands_at_its_root(shown: Shown) -> None:
+    """What `tracing(metadata=…)` was given is shown where the run as a whole is looked at, and only there."""
+    build = TraceBuilder()
+    root = build.add(None, SpanKind.FLOW, "Support")
+    build.add(root, SpanKind.NODE, "Classify")
+    page = shown(build.trace(metadata={"customers": 2, "tenant": {"plan": "pro"}}))
+
+    shown_there = section(page, "Metadata of the trace").locator(".leaf").all_inner_texts()
+    assert [leaf.split() for leaf in shown_there] == [["customers", "2"], ["plan", '"pro"']]
+    row(page, "Classify").click()
+    assert section(page, "Metadata of the trace").count() == 0
+
+
 def test_a_text_is_shown_as_text_or_markdown(shown: Shown) -> None:
     """Markdown becomes headings, lists and tables; HTML in it stays text, and links lead nowhere."""
     page = shown(agent())

@@ -66,7 +66,7 @@ def test_a_huge_value_is_made_brief_in_no_time():
 
 def test_a_stream_that_knows_only_ascii_gets_stand_ins():
     """Our marks have plain equivalents; foreign letters are escaped, never an error."""
-    assert fitted("├─ ✓ 节点 → µs…", "ascii") == r"|- * \u8282\u70b9 -> us..."
+    assert fitted("├─ ✓ 节点 – → µs…", "ascii") == r"|- * \u8282\u70b9 - -> us..."
     assert fitted("├─ ✓ 节点", "gb18030") == "├─ ✓ 节点"
     assert fitted("✓", "no such codec") == "*"
     assert fitted("✓", None) == "✓"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
+import threading
 from typing import NamedTuple
 
+from ..errors import tell_once
 from .libraries import taken_from
 
 
@@ -50,11 +53,42 @@ def working_directory() -> str | None:
 
 
 def read_file(path: str) -> dict[str, str]:
-    """The variables that the `.env` file at `path` sets; raises OSError or UnicodeDecodeError."""
+    """The variables that the `.env` file at `path` sets; raises OSError or UnicodeDecodeError.
+
+    Lines that say nothing are told of once, with the name of the file.
+    """
     dotenv_values = taken_from("dotenv", "dotenv_values")
-    # Opened here, since dotenv gives an empty answer for a file it cannot find.
-    with open(path, encoding="utf-8-sig") as stream:  # editors on Windows begin a file with a mark
-        return {name: text for name, text in dotenv_values(stream=stream).items() if text is not None}
+    unread = _Unread()
+    log = logging.getLogger("dotenv.main")
+    log.addFilter(unread)
+    try:
+        # Opened here, since dotenv gives an empty answer for a file it cannot find.
+        with open(path, encoding="utf-8-sig") as stream:  # editors on Windows begin a file with a mark
+            values = dotenv_values(stream=stream)
+    finally:
+        log.removeFilter(unread)
+    if unread.messages:
+        more = f" and {len(unread.messages) - 1} more" if len(unread.messages) > 1 else ""
+        tell_once(f"config:unread:{path}", f"[TRACING] {path}: {unread.messages[0]}{more}; the rest counts")
+    return {name: text for name, text in values.items() if text is not None}
+
+
+class _Unread(logging.Filter):
+    """Keeps what dotenv would log, for every reading anew, of lines that it cannot parse.
+
+    It names no file, and settings are read often. What other threads log meanwhile passes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
+        self.messages.append(record.getMessage())
+        return False
 
 
 def lookup(variables: tuple[str, ...], file: dict[str, str]) -> tuple[str, str] | None:

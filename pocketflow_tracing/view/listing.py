@@ -42,14 +42,15 @@ class Listing(Block):
 
 
 def _row(trace: Trace, tally: Tally) -> list[str]:
+    # Its spans are counted as a trace ends; until then, 0 would be untrue.
+    is_counted = trace.end_ns is not None
     return [
         short_id(trace),
         local_time(trace.start_ns),
         visible(clip(trace.name, MAX_NAME)),
         state(trace),
         duration(trace.duration_ns),
-        f"{tally.nodes:,}",
-        f"{trace.span_count:,}",
+        *(f"{number:,}" if number or is_counted else "" for number in (tally.nodes, trace.span_count)),
         *(f"{number:,}" if number else "" for number in (tally.retries, tally.errors, tally.tokens)),
         money(tally.cost) if tally.cost else "",
     ]

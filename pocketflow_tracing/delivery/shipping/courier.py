@@ -213,11 +213,11 @@ class Courier:
         self._asked_until = now + (answer.wait_seconds or 0.0)
         self.not_before = max(now + wait, self._asked_until)
         what = "refuses what is sent" if refused else "does not take traces now"
-        then = "set that right, then: pocketflow-tracing push" if refused else "it is sent later"
+        then = "; set that right, then: pocketflow-tracing push" if refused else ", and sent later"
         tell_once(
             f"shipping:{self.sink.destination}:{refused}",
             f"[TRACING] {self.sink.name} at {self.sink.destination.host} {what} ({self.reason}); "
-            f"everything is kept, and {then}",
+            f"everything is kept{then}",
         )
 
     def not_stored(self, failure: StoreError) -> None:

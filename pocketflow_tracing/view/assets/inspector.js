@@ -74,6 +74,7 @@ export class Inspector {
         this.error(span, values),
         this.warnings(span),
         this.changes(span, values),
+        this.metadata(span, form),
         this.generation(span),
         this.value("Input", "input", span, values),
         this.value("Output", "output", span, values),
@@ -155,6 +156,13 @@ export class Inspector {
     if (!own.length) return null;
     const view = valueView(Object.fromEntries(own), { path: "attributes", redacted: span.redacted ?? [], truncated: span.truncated ?? [], modes: this.modes, kind: "attributes" });
     return section("Attributes", "section-value", view.element, [view.tools]);
+  }
+
+  /** What the trace as a whole was given stands at the step that everything else is part of. */
+  metadata(span, form) {
+    if (this.spans.parent(span) || !Object.keys(form.metadata ?? {}).length) return null;
+    const view = valueView(form.metadata, { path: "metadata", redacted: [], truncated: [], modes: this.modes, kind: "metadata" });
+    return section("Metadata of the trace", "section-value", view.element, [view.tools, copyButton("Copy: Metadata of the trace", () => asJson(form.metadata))]);
   }
 
   absent(span, values, form) {

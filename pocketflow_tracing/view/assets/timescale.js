@@ -2,7 +2,8 @@
 
 import { duration } from "./text.js";
 
-const TICK_PIXELS = 55; // room for a label
+const TICK_PIXELS = 55; // room for a label and what keeps it from the next
+const LABEL_PIXELS = 42;
 
 export class TimeScale {
   constructor() {
@@ -37,7 +38,8 @@ export class TimeScale {
   ticks(pixels) {
     const step = round((this.end - this.start) / Math.max(pixels / TICK_PIXELS, 1));
     const ticks = [];
-    for (let at = 0; at < (this.end - this.start) * 0.97; at += step) {
+    const last = (this.end - this.start) * (1 - LABEL_PIXELS / Math.max(pixels, 1));
+    for (let at = 0; at === 0 || at <= last; at += step) {
       ticks.push({ share: at / (this.end - this.start), label: at === 0 ? (this.isZoomed ? `+${duration(this.start)}` : "0") : this.label(at, step) });
     }
     return ticks;

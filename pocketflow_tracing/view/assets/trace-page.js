@@ -79,15 +79,16 @@ export class TracePage {
 
   update(form) {
     const { spans, ...rest } = form;
-    Object.assign(this.form, rest);
     const before = this.selected && this.spans.byId.get(this.selected);
+    const metadata = JSON.stringify(this.form.metadata);
+    Object.assign(this.form, rest);
     this.spans.merge(spans);
     this.summary.show(this.form);
     this.graph.show(this.form.flows);
     this.search.again();
     this.showRows();
     const after = this.selected && this.spans.byId.get(this.selected);
-    if (after !== before) this.inspector.show(after, this.form);
+    if (after !== before || JSON.stringify(this.form.metadata) !== metadata) this.inspector.show(after, this.form);
     this.graph.select(after);
   }
 
