@@ -11,9 +11,10 @@ import importlib
 import sys
 import weakref
 from collections.abc import Container, Iterable, Mapping
+from copyreg import dispatch_table
 from enum import Enum
 from functools import partial
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any, Final
 
 from .bytecode import Calls, handler_lines, landings
@@ -65,7 +66,7 @@ PHASES: Final[dict[str, SpanKind]] = {
 }
 _COPYING: Final = (
     "__copy__", "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__new__", "__del__",
-    "__getattr__", "__bool__", "__len__",
+    "__getattr__", "__getnewargs__", "__getnewargs_ex__", "__bool__", "__len__",
 )  # fmt: skip
 _CALLED: Final[dict[str, Role]] = {
     **{name: role for name, role in ROLES.items() if role is not Role.ENTRY},
@@ -191,7 +192,7 @@ class PhaseType:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("is_plain", "kind", "name", "phases", "runs_code", "starts_plainly")
+    __slots__ = ("has_fields", "is_plain", "kind", "name", "phases", "runs_code", "starts_plainly")
 
     def __init__(
         self, cls: type, kind: SpanKind, empty_phases: Container[int], bases: Iterable[type]
@@ -204,6 +205,8 @@ class NodeType:
         """Whether its runs can be watched: by a function of that name, however it is wrapped."""
         self.runs_code = runs_code(cls, ("_exec", "cur_retry", "max_retries", *PHASES))
         """Whether code of the program's may run between two phases, in properties and the like."""
+        self.has_fields = type.__getattribute__(cls, "__dictoffset__") != 0 and not _hides_fields(cls)
+        """Whether its instances have a dictionary, and no code of the program's stands before it."""
         self.starts_plainly = not self.runs_code and _copies_plainly(cls, bases)
         """Whether a flow runs no code of the program's between the node before and this one."""
         self.phases = {
@@ -219,7 +222,15 @@ def _copies_plainly(cls: type, bases: Iterable[type]) -> bool:
     setters = [on_class(base, "set_params") for base in bases]
     if not any(on_class(cls, "set_params") is setter for setter in setters) or type(cls) is not type:
         return False
+    if cls in dispatch_table or runs_code(cls, ("params", "successors", "_run", "_run_async")):
+        return False
     return all(on_class(cls, name) is on_class(object, name) for name in _COPYING)
+
+
+def _hides_fields(cls: type) -> bool:
+    """Whether a property or the like stands in the place of the dictionary of its instances."""
+    found = on_class(cls, "__dict__")
+    return found is not None and type(found) is not GetSetDescriptorType
 
 
 class Anatomy:

@@ -61,7 +61,7 @@ class Frames:
         above = current if type(current) is LiveSpan else span
         while above is not None:
             step: Step | None = above.step
-            if step is not None and step.owner is owner:
+            if step is not None and step.is_of(owner):
                 return step
             above = above.parent
         for activation in reversed(list(self.active.values())):

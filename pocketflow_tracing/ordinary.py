@@ -11,23 +11,24 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from .anatomy import Call, Machinery, Role
 from .bridge import attach, detach
+from .leaving import leaves_quietly, take_changes
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .reading import class_name, fields_of
 from .scopes import get_here, set_here
-from .sharing import begin_post, was_alone_in_post
+from .sharing import begin_post
 from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, Walk, first_attempt
-from .values import Limits, Snapshot, compare, snapshot
+from .values import Limits, Snapshot, snapshot
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-_PREP, _EXEC, _POST = SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
+_FLOW, _PREP, _EXEC, _POST = SpanKind.FLOW, SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
 _OK = Status.OK
-_NEVER_CHANGE = frozenset({type(None), bool, int, float, str, bytes})
 _get = object.__getattribute__
 
 Called = Callable[[FrameType, object, object], None]
@@ -76,7 +77,14 @@ class OrdinaryRun:
         parent = above.span
         trace = parent.trace
         phase_type = node_type.phases[self.prep_call.name]
-        if phase_type.function != id(called) or get_here() is not parent or not trace.pending:
+        fields = _get(owner, "__dict__") if node_type.has_fields else None
+        if (
+            phase_type.function != id(called)
+            or get_here() is not parent
+            or parent.end
+            or not trace.pending
+            or type(fields) is not dict
+        ):
             return self.recorder.called(self.piece, self.prep_call, frame, called, owner)
         original = walk.next
         if type(original) is not type(owner):
@@ -84,13 +92,11 @@ class OrdinaryRun:
         key = walk.keys.known.get(id(original)) or walk.keys.of(original)
         visits = walk.visits
         visits[key] = visit = visits.get(key, 0) + 1
-
         now = clock()
         span = LiveSpan(trace, parent, node_type.kind, node_type.name, now)
         trace.open[span.seq] = span
         step = Step(span, node_type, owner, None, key)
         step.visit = visit
-        fields = _get(owner, "__dict__")
         limit = fields.get("max_retries")
         if type(limit) is int:
             step.max_attempts = limit
@@ -122,8 +128,8 @@ class OrdinaryRun:
         known = None
         if walk.is_fresh:
             walk.is_fresh = False
-            if step.type.starts_plainly and above.shared is shared and above.pictures is not None:
-                known = above.pictures.latest
+            if step.type.starts_plainly and "set_params" not in fields and above.shared is shared:
+                known = above.pictures.latest if above.pictures is not None else None
         self.spans.take_input(step, above, known)
         params = fields.get("params")
         if params and type(params) is dict:
@@ -195,7 +201,8 @@ class OrdinaryRun:
         prepared, executed = seen.prep_out, seen.exec_out
         if prepared is not None and executed is not None:  # `_run` hands on what it got
             prep_res = prepared[0]
-            if type(prep_res) in _NEVER_CHANGE:
+            kind = type(prep_res)
+            if kind is str or kind is int or kind is float or kind is bool or prep_res is None:
                 return prepared[1], executed[1]
             return snapshot(prep_res, limits), executed[1]
         prep_res, exec_res = self.piece.results(frame.f_locals)
@@ -225,7 +232,7 @@ class OrdinaryRun:
             if trace.is_bridged:
                 detach(phase)
             if seen is not None:
-                size = _take_changes(activation, step, seen, phase, value)
+                size = take_changes(activation, step, seen, phase, value)
             step.phases += (
                 "post", phase.name, phase.seq, phase.start, now, phase.input, phase.output, phase.changes,
                 phase.attributes,
@@ -240,14 +247,23 @@ class OrdinaryRun:
             self.spans.outcome(step, value, failed=False)
             size += seen.size
             before = activation.before
-            if type(before) is LiveSpan and before.step.walk is not None:
-                before.step.walk.is_fresh = True
+            walk = before.step.walk if type(before) is LiveSpan else None
+            if walk is not None:
+                walk.is_quiet = leaves_quietly(step, seen, walk.next, value)
             now = clock()
         span.end = now
         span.status = _OK
         step.shared = step.activation = step.pictures = None  # the program's objects are let go
+        if span.kind is _FLOW:
+            step.walk = None
+        try:
+            step.owner = ref(step.owner)
+        except TypeError:
+            step.owner = None
         trace.open.pop(span.seq, None)
         self.span_ended(span, size)
+        if not trace.open:  # its root ended first
+            self.spans.end_if_over(trace)
         return None
 
 
@@ -362,7 +378,10 @@ class OrdinaryNext:
             fields = fields_of(value)
             if "_run" in fields or "_run_async" in fields:
                 return self.recorder.ended(self.piece, frame, value, None, False)
-        flow.step.walk.next = value
+        walk = flow.step.walk
+        walk.next = value
+        walk.is_fresh = walk.is_quiet
+        walk.is_quiet = False
         return None
 
 
@@ -379,22 +398,3 @@ def ordinary(piece: Machinery, recorder: Recorder) -> OrdinaryRun | OrdinaryExec
         if piece.role is Role.EXEC and _EXEC in kinds:
             return OrdinaryExec(piece, recorder)
     return None
-
-
-def _take_changes(activation: Activation, step: Step, seen: Pictures, phase: LiveSpan, value: object) -> int:
-    """Take what post returned, and what it changed in the store; how many bytes that keeps."""
-    limits = phase.capture.limits
-    phase.output = output = snapshot(value, limits)
-    seen.post_out = (value, output)
-    before = activation.store_before
-    seen.latest = after = snapshot(step.shared, limits, before)
-    phase.changes = changes = None if after is before else compare(before, after)
-    if changes is not None and not was_alone_in_post(seen):
-        changes.concurrent = True
-    seen.post_changes = (before, after, changes)
-    size = output.size
-    if after is not before:
-        size += after.size
-    if before is not seen.before:
-        size += before.size
-    return size if changes is None else size + changes.size

@@ -248,7 +248,7 @@ class Recorder:
             step = flow.step
         if step is not None and step.walk is not None:
             step.walk.next = node
-            step.walk.is_fresh = False
+            step.walk.is_fresh = step.walk.is_quiet = False
         if flow is not None and node is not None and not self.anatomy.is_plain(node):
             self.starting.meet(flow, node)
 

@@ -146,7 +146,7 @@ class Spans:
                 step.action = value if value is None or type(value) is str else class_name(type(value))
         if step.capture.outputs:
             self.outcome(step, value, failed=failed)
-        step.shared = step.activation = step.pictures = None  # the program's objects are let go
+        step.let_go()
         self.emit(span)
 
     def outcome(self, step: Step, value: object, *, failed: bool) -> None:
@@ -190,6 +190,10 @@ class Spans:
         if trace.debug:
             log.debug("[TRACING] Node span completed in %.2fms", (span.end - span.start) / 1e6)
         self.outlet.span_ended(span)
+        self.end_if_over(trace)
+
+    def end_if_over(self, trace: LiveTrace) -> None:
+        """End `trace` if its root has ended and nothing of it is open."""
         if not trace.open and trace.root is not None and trace.root.end:
             self.end_trace(trace)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import ref
 
 from .anatomy import Anatomy, Call, Machinery, NodeType
 from .live import PHASE_FIELDS, LiveSpan
@@ -83,6 +84,7 @@ class Step:
         self.span = span
         self.type = kind
         self.owner = owner
+        """The node; a weak reference to it once the step has ended."""
         self.shared = shared
         self.key = key
         """The node's name within its flow: what a trace calls `node_key`."""
@@ -98,6 +100,21 @@ class Step:
         self.pictures: Pictures | None = None
         self.phases: tuple[Any, ...] = ()
         """The phases that ended as they nearly always do, one after another, for `LiveSpan.phases`."""
+
+    def is_of(self, owner: object) -> bool:
+        """Whether `owner` is the node that this step runs, or ran."""
+        known = self.owner
+        return known is owner or (type(known) is ref and known() is owner)
+
+    def let_go(self) -> None:
+        """Keep nothing of the program's alive any more; the node stays known for as long as it lives."""
+        self.shared = self.activation = self.pictures = None
+        if self.walk is not None:
+            self.walk = None
+        try:
+            self.owner = ref(self.owner)
+        except TypeError:  # of a class that has no room for weak references
+            self.owner = None
 
     def drop_values(self) -> None:
         """Forget the values of the phases kept here, and say so in them."""
@@ -123,18 +140,20 @@ class Step:
 class Walk:
     """One way through a flow: which original node comes next, and how often each was visited."""
 
-    __slots__ = ("is_fresh", "keys", "next", "visits")
+    __slots__ = ("is_fresh", "is_quiet", "keys", "next", "visits")
 
     def __init__(self, keys: NodeKeys, start: object) -> None:
         self.keys = keys
         self.next = start
         self.visits: dict[str, int] = {}
+        self.is_quiet = False
+        """Whether the step before ended, and nothing of the program's runs as its node goes."""
         self.is_fresh = False
         """Whether no code of the program's ran since the step before took its last picture of the store."""
 
     def visit(self, owner: object) -> tuple[str, int]:
         """The key of the node whose copy `owner` is about to run, and the how-manieth visit this is."""
-        self.is_fresh = False
+        self.is_fresh = self.is_quiet = False
         original = self.next if type(self.next) is type(owner) else owner
         key = self.keys.known.get(id(original)) or self.keys.of(original)
         visit = self.visits[key] = self.visits.get(key, 0) + 1

@@ -275,3 +275,59 @@ def test_a_strange_exception_is_an_error_and_passes_on_unchanged(kind: str, step
 def messages(trace: Trace, kind: str) -> list[str]:
     """The messages of the errors of the spans of one kind."""
     return [span.error.message for span in spans_of(trace, kind)]
+
+
+class Strict(type):
+    """Has classes that cannot be hashed."""
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+
+class Unhashable(metaclass=Strict):
+    pass
+
+
+class Slotted:
+    """Runs as PocketFlow's nodes do, and has no dictionary and no weak references."""
+
+    __slots__ = ("params", "successors")
+
+    set_params = BaseNode.set_params
+    _run = BaseNode._run
+    _exec = BaseNode._exec
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
+        self.successors: dict[str, Any] = {}
+
+    def prep(self, shared: Any) -> Any:
+        return Unhashable()
+
+    def exec(self, prep_res: Any) -> Any:
+        return 2
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        shared["ran"] = shared.get("ran", 0) + exec_res
+
+
+def test_a_node_without_a_dictionary_that_passes_on_what_cannot_be_hashed() -> None:
+    """Borrowed drivers are watched as they are where they belong; no class is ever hashed."""
+
+    class Same(Node):
+        prep, exec, post = Slotted.prep, Slotted.exec, Slotted.post
+
+    for _ in range(2):  # the second time, the classes are known
+        first = Same()
+        first.next(Slotted())
+        assert both(lambda first=first: Flow(start=first)) == tree("""
+            flow Flow ok
+              node Same ok
+                prep ok
+                exec ok
+                post ok
+              node Slotted ok
+                prep ok
+                exec ok
+                post ok
+        """)
