@@ -12,7 +12,7 @@ import pytest
 import trio
 from pocketflow import AsyncFlow, AsyncNode
 
-from .harness import both, compare, outlines, tree
+from .harness import both, compare, outlines, shown, tree
 
 
 class Waiting(AsyncNode):
@@ -201,3 +201,44 @@ def test_a_time_limit_inside_exec_is_an_error_of_exec() -> None:
             exec error TimeoutError attempt=2 recovered
             fallback ok
     """)
+
+
+def test_a_walk_that_outlives_its_flow_goes_on_in_traces_of_its_own() -> None:
+    """The flow's trace ends with the node that was under way; nothing waits for the rest."""
+
+    class Slow(AsyncNode):
+        async def exec_async(self, prep_res: Any) -> Any:
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            return "default"
+
+    class Leaves(AsyncFlow):
+        async def _run_async(self, shared: Any) -> Any:
+            shared["walks"].append(asyncio.ensure_future(self._orch_async(shared)))
+            await asyncio.sleep(0)
+            raise ValueError("gone")
+
+    async def program(shared: Any) -> Any:
+        first = Slow()
+        first >> Slow()
+        try:
+            await Leaves(start=first).run_async(shared)
+        except ValueError:
+            await shared["walks"].pop()
+
+    for _ in range(2):  # the second time, the classes are known
+        assert [shown(trace) for trace in compare(program, {"walks": []})] == [
+            tree("""
+                flow Leaves error ValueError
+                  node Slow ok -> default
+                    exec ok
+                    post ok
+            """),
+            tree("""
+                node Slow ok -> default
+                  exec ok
+                  post ok
+            """),
+        ]
