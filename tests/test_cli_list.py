@@ -48,6 +48,26 @@ def test_list_fits_into_the_terminal():
     assert well.name in Listing([(well, Tally())]).lines()[1].plain()
 
 
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (90, "id started flow status duration nodes spans errors"),
+        (80, "id started flow status duration nodes errors"),
+        (75, "id started flow status duration errors"),
+        (60, "id flow status duration errors"),
+    ],
+)
+def test_a_narrow_list_leaves_out_what_matters_least(columns: int, titles: str):
+    """What a run is, how it went and whether anything failed stays on the line, whatever the screen."""
+    build = support_flow()
+    cut, failed = build.trace(end_ns=None, status=Status.INTERRUPTED), build.trace(status=Status.ERROR)
+
+    lines = Listing([(cut, Tally()), (failed, Tally(nodes=2, errors=1))]).lines(columns)
+
+    assert lines[0].plain().split() == titles.split()
+    assert max(line.width() for line in lines) <= columns
+
+
 def test_list_counts_nothing_of_what_has_not_ended():
     """Spans are counted as a run ends; an interrupted run with steps is not one of 0 nodes."""
     build = support_flow()

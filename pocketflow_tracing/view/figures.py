@@ -16,10 +16,10 @@ _COLUMNS = (
     Column("success", right=True),
     Column("p50", "dim", right=True),
     Column("p95", "dim", right=True),
-    Column("running", right=True, needed=False, gives_way=True),
+    Column("running", right=True, needed=False, gives_way=1),
     Column("retries", "recovered", right=True, needed=False),
     Column("errors", "error", right=True, needed=False),
-    Column("tokens", right=True, needed=False, gives_way=True),
+    Column("tokens", right=True, needed=False, gives_way=1),
     Column("cost", right=True, needed=False),
 )
 

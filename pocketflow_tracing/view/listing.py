@@ -15,15 +15,15 @@ MAX_NAME = 40
 MIN_NAME = 12
 _COLUMNS = (
     Column("id", "command"),
-    Column("started", "dim"),
+    Column("started", "dim", gives_way=3),
     Column("flow", "name", least=MIN_NAME),
     Column("status"),
     Column("duration", "dim", right=True),
-    Column("nodes", right=True),
-    Column("spans", right=True, gives_way=True),
-    Column("retries", "recovered", right=True, needed=False, gives_way=True),
+    Column("nodes", right=True, gives_way=2),
+    Column("spans", right=True, gives_way=1),
+    Column("retries", "recovered", right=True, needed=False, gives_way=1),
     Column("errors", "error", right=True, needed=False),
-    Column("tokens", right=True, needed=False, gives_way=True),
+    Column("tokens", right=True, needed=False, gives_way=1),
     Column("cost", right=True, needed=False),
 )
 

@@ -14,15 +14,15 @@ _GAP = "  "
 class Column(NamedTuple):
     """A column, in `style`. One that is not `needed` is left out where it is empty.
 
-    On a narrow screen, columns that `gives_way` go, from the left, and those with a `least` width
-    are shortened to that.
+    On a narrow screen, columns that have `gives_way` go, 1 before 2 and then from the left, and those
+    with a `least` width are shortened to that.
     """
 
     title: str
     style: str = ""
     right: bool = False
     needed: bool = True
-    gives_way: bool = False
+    gives_way: int = 0
     least: int | None = None
 
 
@@ -54,7 +54,8 @@ def _fit(columns: Sequence[Column], widths: dict[int, int], room: int) -> None:
     """Make the columns no wider in all than the screen, as far as they can be shortened."""
     shrinkable = [place for place in widths if columns[place].least is not None]
     spare = sum(max(widths[place] - (columns[place].least or 0), 0) for place in shrinkable)
-    for place in [place for place in widths if columns[place].gives_way]:
+    giving = [place for place in widths if columns[place].gives_way]
+    for place in sorted(giving, key=lambda place: columns[place].gives_way):
         if _taken(widths) - spare > room:
             del widths[place]
     for place in shrinkable:
