@@ -43,7 +43,10 @@ class Outlet(Protocol):
         """A trace began."""
 
     def span_ended(self, span: LiveSpan, value_bytes: int | None = None) -> None:
-        """A span ended, and with it the phases that its step kept; what its values take, if that is known."""
+        """A span ended, and with it the phases that its step kept.
+
+        `value_bytes` is what its values take, known only where it is the span of a step.
+        """
 
     def trace_ended(self, trace: LiveTrace) -> None:
         """The root and all spans of a trace ended."""

@@ -17,6 +17,8 @@ Record = LiveSpan | tuple[int, Any]
 """A span that ended; or what else happened, and to which trace."""
 
 SPAN_BYTES = 400
+FIELD_BYTES = SPAN_BYTES // PHASE_FIELDS
+"""What each field takes of the phases that a step kept."""
 NAMES_BYTES = 200
 """The names of the inputs of a step, and what holds them together."""
 ROOM_SECONDS = 0.001
@@ -58,7 +60,10 @@ class Queue:
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        size = size_of(span) if value_bytes is None else SPAN_BYTES * count_of(span) + value_bytes
+        if value_bytes is None:
+            size = size_of(span)
+        else:
+            size = SPAN_BYTES + len(span.step.phases) * FIELD_BYTES + value_bytes
         if self._bytes_in - self._bytes_out + size > self.alarm:
             size = self._squeeze(span, size)
             if not size:
