@@ -14,6 +14,9 @@ import pocketflow
 import pytest
 from cli_support import DEADLINE, FLOW, OURS, child, environment_of, tracing_cli, written
 
+from pocketflow_tracing import TracingConfig
+from pocketflow_tracing.cli.observed import _Shown
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -100,6 +103,23 @@ def test_a_program_without_flows_gets_one_line(folder: Path):
     ended = run(folder, "print('x')")
 
     assert ended.stderr == "\npocketflow-tracing: no PocketFlow flow was seen, so there is nothing to show\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"enabled": False}, "tracing is off (POCKETFLOW_TRACING)"),
+        (
+            {"sample_rate": 0},
+            "no PocketFlow flow was seen, or chosen to be traced (POCKETFLOW_TRACING_SAMPLE_RATE: 0 of the runs)",
+        ),
+    ],
+)
+def test_a_setting_that_leaves_nothing_to_show_is_named(given: dict[str, Any], why: str):
+    """A flow that ran untraced because it was to be so is not one that was not found."""
+    shown = _Shown(TracingConfig(**given))
+
+    assert shown.summary(0) == f"pocketflow-tracing: {why}, so there is nothing to show"
 
 
 def test_session_user_and_tags_are_those_of_the_command(folder: Path):

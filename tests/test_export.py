@@ -194,6 +194,11 @@ def test_an_export_goes_to_a_file(command: Command, tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "trace.json").read_text())["traceEvents"]) > 9
 
 
+def test_a_dash_is_stdout_as_it_is_for_view(command: Command) -> None:
+    """No file is made that is called so."""
+    assert command("--format", "mermaid", "-o", "-").stdout == mermaid(support_flow().trace())
+
+
 def test_an_export_that_cannot_be_written_says_why(command: Command, tmp_path: Path) -> None:
     """The file and the reason, on one line, and exit status 1."""
     done = command("-o", str(tmp_path / "nowhere" / "trace.json"))

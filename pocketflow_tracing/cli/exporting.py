@@ -66,7 +66,7 @@ FORMATS: dict[str, Callable[[Trace], str]] = {
     "--output",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it there, not to stdout.",
+    help="Write it there; - is stdout, the default.",
 )
 @failing_clearly
 def export(id: str, form: str, output: Path | None) -> None:
@@ -74,7 +74,7 @@ def export(id: str, form: str, output: Path | None) -> None:
     with opened_store() as store:
         trace = trace_named(store, id)
     text = FORMATS[form](trace)
-    if output is None:
+    if output is None or str(output) == "-":
         tell(text)
         return
     try:

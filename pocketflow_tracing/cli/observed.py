@@ -55,6 +55,18 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
         give_way({name: is_package for name, is_package in found.items() if name not in known}, config)
 
 
+def _none(config: TracingConfig) -> str:
+    """Why no run ended, as far as it is known."""
+    if not config.enabled:
+        return "tracing is off (POCKETFLOW_TRACING)"
+    if config.sample_rate < 1:
+        share = f"{config.sample_rate:g} of the runs"
+        return (
+            f"no PocketFlow flow was seen, or chosen to be traced (POCKETFLOW_TRACING_SAMPLE_RATE: {share})"
+        )
+    return "no PocketFlow flow was seen"
+
+
 class _Shown(ConsoleSink):
     """The console of a run, which counts the traces of this process and of those it forks."""
 
@@ -75,7 +87,7 @@ class _Shown(ConsoleSink):
         """The last line of a run, with `left` records that are still not written."""
         ended, kept = self._ended.total(), self._kept_count.total()
         if not ended:
-            return "pocketflow-tracing: no PocketFlow flow was seen, so there is nothing to show"
+            return f"pocketflow-tracing: {_none(self._config)}, so there is nothing to show"
         off = self._config.store is None
         if not (off or left):
             kept = ended  # what could not be written when its run ended has been written since

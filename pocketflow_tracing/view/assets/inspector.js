@@ -63,7 +63,7 @@ export class Inspector {
       { class: "inspector-head" },
       element("nav", { class: "crumbs", "aria-label": "What this step is part of" }, ...around.map((one) => button(visible(title(one)), () => this.act.select(one.id), { class: "crumb" }, appendVisible(element("span", {}), clip(title(one), 40))))),
       element("div", { class: "inspector-title" }, element("span", { class: `kind-badge kind-${span.kind}` }, span.kind), name, copyButton("Copy the id of this step", () => span.id)),
-      element("div", { class: "inspector-state" }, element("span", { class: `badge badge-${state}` }, icon(state), STATES[state]), element("span", { class: "fact" }, span.end === undefined ? "not ended" : duration(span.end - span.start)), element("span", { class: "fact dim" }, `began at +${duration(span.start)}`), ...said(span)),
+      element("div", { class: "inspector-state" }, element("span", { class: `badge badge-${state}` }, icon(state), STATES[state]), element("span", { class: "fact" }, span.end === undefined ? "not ended" : duration(span.end - span.start)), span.start ? element("span", { class: "fact dim" }, `began at +${duration(span.start)}`) : null, ...said(span)),
     );
   }
 
