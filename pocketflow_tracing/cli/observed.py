@@ -57,13 +57,9 @@ def observe(order: dict[str, Any], known: frozenset[str]) -> None:
 
 def _none(config: TracingConfig) -> str:
     """Why no run ended, as far as it is known."""
-    if not config.enabled:
-        return "tracing is off (POCKETFLOW_TRACING)"
     if config.sample_rate < 1:
-        share = f"{config.sample_rate:g} of the runs"
-        return (
-            f"no PocketFlow flow was seen, or chosen to be traced (POCKETFLOW_TRACING_SAMPLE_RATE: {share})"
-        )
+        rate = f"sample_rate is {config.sample_rate:g}"
+        return f"no PocketFlow flow was seen, or none chosen to be traced ({rate})"
     return "no PocketFlow flow was seen"
 
 
