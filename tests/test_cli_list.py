@@ -15,6 +15,7 @@ from pocketflow_tracing.model import ErrorInfo, Generation, SpanKind, Status
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.tally import Tally
 from pocketflow_tracing.view.listing import Listing
+from pocketflow_tracing.view.tables import Column, table
 
 
 def test_list_shows_the_newest_first(store: Store, command: Command):
@@ -46,6 +47,18 @@ def test_list_fits_into_the_terminal():
         assert ("errors" in lines[0].plain()) is bool(errors)
         assert "A flow" in lines[1].plain() and "…" in lines[1].plain()
     assert well.name in Listing([(well, Tally())]).lines()[1].plain()
+
+
+def test_what_is_nested_keeps_the_end_of_its_name_where_room_is_short():
+    """The beginning is that of the flow around it, the same on every line."""
+    columns = (Column("flow and node", least=16),)
+    rows = [["  ReviewAnswer/CheckFacts"], ["  ReviewAnswer/Publish"], ["  ClassificationNode"]]
+
+    assert [line.plain() for line in table(columns, rows, room=16)[1:]] == [
+        "  …er/CheckFacts",
+        "  …nswer/Publish",
+        "  Classificatio…",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,17 @@ def _cells(
     cells = []
     for place, room in widths.items():
         column = columns[place]
-        text = row[place] if width(row[place]) <= room else row[place][: room - 1] + "…"
+        text = row[place] if width(row[place]) <= room else _shortened(row[place], room)
         gap = " " * (room - width(text))
         style = "dim" if styles is None else styles.get(column.title, column.style)
         cells.append(Segment(gap + text if column.right else text + gap, style))
         cells.append(Segment(_GAP))
     return cells[:-1]
+
+
+def _shortened(text: str, room: int) -> str:
+    """As much of `text` as has room; of a path its end, which tells it from its neighbours."""
+    if "/" not in text:
+        return text[: room - 1] + "…"
+    margin = text[: len(text) - len(text.lstrip())]
+    return f"{margin}…{text[len(margin) + 1 - room :]}"
