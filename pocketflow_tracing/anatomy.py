@@ -64,6 +64,7 @@ PHASES: Final[dict[str, SpanKind]] = {
     "post": SpanKind.POST,
     "post_async": SpanKind.POST,
 }
+_PREPS: Final = ("prep", "prep_async")
 _COPYING: Final = (
     "__copy__", "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__new__", "__del__",
     "__getattr__", "__getnewargs__", "__getnewargs_ex__", "__bool__", "__len__",
@@ -96,6 +97,7 @@ class Machinery:
         "arguments", "bytecode", "calls", "code", "entry", "exec_local", "first_phase", "is_batch",
         "is_generator", "is_lazy", "is_suspendable", "kind", "landings", "name", "own", "owner_name",
         "passes_on", "prep_local", "quiet_lines", "role",
+        "starts_early",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +117,7 @@ class Machinery:
         """What a call of it would be, where it is a phase and its call is not seen."""
         self.is_lazy = own and role in (Role.RUN, Role.EXEC) and not is_batch and not outer
         """Whether its frames matter only once they call a phase, if they do."""
+        self.starts_early = False  # though it is lazy, for some nodes
         self.is_generator = bool(code.co_flags & GENERATOR)
         self.is_suspendable = self.is_generator or bool(code.co_flags & COROUTINE)
         names = code.co_varnames[: code.co_argcount]
@@ -192,7 +195,10 @@ class PhaseType:
 class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
-    __slots__ = ("has_fields", "is_plain", "kind", "name", "phases", "runs_code", "starts_plainly")
+    __slots__ = (
+        "is_plain", "kind", "may_be_ordinary", "name", "phases", "runs_code", "starts_early",
+        "starts_plainly",
+    )  # fmt: skip
 
     def __init__(
         self, cls: type, kind: SpanKind, empty_phases: Container[int], bases: Iterable[type]
@@ -205,8 +211,11 @@ class NodeType:
         """Whether its runs can be watched: by a function of that name, however it is wrapped."""
         self.runs_code = runs_code(cls, ("_exec", "cur_retry", "max_retries", *PHASES))
         """Whether code of the program's may run between two phases, in properties and the like."""
-        self.has_fields = type.__getattribute__(cls, "__dictoffset__") != 0 and not _hides_fields(cls)
-        """Whether its instances have a dictionary, and no code of the program's stands before it."""
+        has_fields = type.__getattribute__(cls, "__dictoffset__") != 0 and not _hides_fields(cls)
+        self.starts_early = runs_code(cls, _PREPS)
+        """Whether reading its prep may run code of the program's."""
+        self.may_be_ordinary = has_fields and not self.starts_early
+        """Whether no code of the program's stands before its prep, or before the fields of its instances."""
         self.starts_plainly = not self.runs_code and _copies_plainly(cls, bases)
         """Whether a flow runs no code of the program's between the node before and this one."""
         self.phases = {
@@ -229,8 +238,7 @@ def _copies_plainly(cls: type, bases: Iterable[type]) -> bool:
 
 def _hides_fields(cls: type) -> bool:
     """Whether a property or the like stands in the place of the dictionary of its instances."""
-    found = on_class(cls, "__dict__")
-    return found is not None and type(found) is not GetSetDescriptorType
+    return (kind := type(on_class(cls, "__dict__"))) is not GetSetDescriptorType and kind is not type(None)
 
 
 class Anatomy:
@@ -340,16 +348,22 @@ class Anatomy:
                         found += self._add(function.__code__, name, role)
         if any(piece.role in (Role.EXEC, Role.RUN, Role.ORCH) for piece in found) or self._overrides(cls):
             found += self._phases_of(cls)
-        if runs_code(cls, ("prep", "prep_async")):
+        if runs_code(cls, _PREPS):
             found += self._watch_starts()
         return found
 
     def _watch_starts(self) -> list[Machinery]:
         """PocketFlow's own runs, whose start matters from now on: code may run before they call prep."""
-        lazy = [piece for piece in self.machinery.values() if piece.is_lazy and piece.role is Role.RUN]
-        for piece in lazy:
-            piece.is_lazy = False
-        return lazy
+        lazy = [piece for piece in self.machinery.values() if piece.is_lazy and not piece.starts_early]
+        found = [piece for piece in lazy if piece.role is Role.RUN]
+        for piece in found:
+            piece.starts_early = True
+        return found
+
+    def starts_early(self, owner: object) -> bool:
+        """Whether code of the program's may run in a run of `owner` before it calls prep."""
+        known = self.types.get(id(type(owner)))
+        return known is None or known.starts_early
 
     def _overrides(self, cls: type) -> bool:
         """Whether some driver of `cls` is not PocketFlow's, so that phases may run in ways of its own."""

@@ -77,7 +77,7 @@ class OrdinaryRun:
         parent = above.span
         trace = parent.trace
         phase_type = node_type.phases[self.prep_call.name]
-        fields = _get(owner, "__dict__") if node_type.has_fields else None
+        fields = _get(owner, "__dict__") if node_type.may_be_ordinary else None
         if (
             phase_type.function != id(called)
             or get_here() is not parent

@@ -53,6 +53,10 @@ class Recorder:
 
     # What a probe tells.
 
+    def starts_early(self, piece: Machinery, frame: FrameType) -> bool:
+        """Whether the start of `frame` matters, though `piece` is lazy."""
+        return self.anatomy.starts_early(frame.f_locals.get(piece.owner_name))
+
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`. Need not be told of what is lazy."""
         if self.frames.inherited and self.frames.is_inherited(frame):

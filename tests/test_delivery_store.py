@@ -221,7 +221,8 @@ def test_memory_that_stands_in_for_the_store_is_bounded(
     [trace] = delivery.load([run.id], settings)
     assert not trace.complete
     assert trace.dropped_spans > 0
-    assert trace.dropped_spans + len(trace.spans) == 501
+    ended = [span for span in trace.spans if span.end_ns is not None]  # an end may be lost, too
+    assert trace.dropped_spans + len(ended) == 501
 
 
 def test_a_deleted_store_is_made_again(delivery: Delivery, settings: TracingConfig, path: Path) -> None:

@@ -21,6 +21,9 @@ class Listener(Protocol):
     def listeners(self, piece: Machinery) -> tuple[dict[int, Called], Returned]:
         """Who is told of the calls of `piece`, by offset, and of its return, by a probe that sees both."""
 
+    def starts_early(self, piece: Machinery, frame: FrameType) -> bool:
+        """Whether the start of `frame` matters, though `piece` is lazy."""
+
     def started(self, piece: Machinery, frame: FrameType) -> None:
         """`frame` began to run `piece`."""
 

@@ -94,7 +94,7 @@ class MonitoringProbe:
             events = self._events[piece.role]
             if piece.role is Role.ORCH and piece.own:
                 events &= ~self._monitoring.events.CALL  # its nodes are met when they are chosen
-            if piece.is_lazy:
+            if piece.is_lazy and not piece.starts_early:
                 events &= ~self._monitoring.events.PY_START
             if piece.is_generator:
                 events |= self._monitoring.events.PY_YIELD
@@ -121,7 +121,9 @@ class MonitoringProbe:
 
         def on_start(code: CodeType, offset: int) -> object:
             try:
-                listener.started(machinery[id(code)], _getframe(1))
+                piece, frame = machinery[id(code)], _getframe(1)
+                if not piece.starts_early or listener.starts_early(piece, frame):
+                    listener.started(piece, frame)
             except Exception as failure:
                 callback_failed(listener, failure)
             return None
