@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 pytest_plugins = ["browser_support"]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests that take long and meet nothing that differs between versions of Python are marked."""
+    config.addinivalue_line("markers", "one_python: run on one version of Python only")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads the developer's settings or writes the developer's traces."""

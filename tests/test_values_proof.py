@@ -27,6 +27,7 @@ from pocketflow_tracing.store.rows import span_row, trace_row
 from pocketflow_tracing.view.page import render_page
 from pocketflow_tracing.view.page.bundle import script, style
 
+pytestmark = pytest.mark.one_python  # what it searches is made by the same code on all of them
 EVERY = 7
 _PROGRAM = Path(__file__).with_name("values_planting.py")
 
