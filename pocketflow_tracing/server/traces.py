@@ -27,10 +27,11 @@ _ESCAPE = "ESCAPE '^'"
 _LAST = "SELECT id FROM traces ORDER BY start_ns DESC, number DESC LIMIT 1"
 _BEGINNING = "SELECT id FROM traces WHERE id >= ? AND id < ? ORDER BY id LIMIT 2"
 _FIND = f"""
-SELECT span_id FROM spans WHERE trace = (SELECT number FROM traces WHERE id = ?1)
-AND (input LIKE ?2 {_ESCAPE} OR output LIKE ?2 {_ESCAPE} OR changes LIKE ?2 {_ESCAPE} OR status = 'error'
-     AND (json_extract(body, '$.error.stacktrace') LIKE ?3 {_ESCAPE}
-          OR json_extract(body, '$.error.locals') LIKE ?2 {_ESCAPE}))
+SELECT span_id FROM spans WHERE trace = (SELECT number FROM traces WHERE id = :id)
+AND (input LIKE :json {_ESCAPE} OR output LIKE :json {_ESCAPE} OR changes LIKE :json {_ESCAPE}
+OR status = 'error'
+     AND (json_extract(body, '$.error.stacktrace') LIKE :plain {_ESCAPE}
+          OR json_extract(body, '$.error.locals') LIKE :json {_ESCAPE}))
 """
 
 
@@ -59,7 +60,8 @@ def find(request: Request, store: Store) -> JSON:
     with store.reading() as connection:
         if connection is None:
             return {"spans": []}
-        found = connection.execute(_FIND, (id, pattern(to_json(text)[1:-1]), pattern(text)))
+        looked_for = {"id": id, "json": pattern(to_json(text)[1:-1]), "plain": pattern(text)}
+        found = connection.execute(_FIND, looked_for)
         return {"spans": [row[0] for row in found]}
 
 

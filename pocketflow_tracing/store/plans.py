@@ -26,8 +26,8 @@ READ_SPANS = 500
 """How many spans are read at once then."""
 
 _EXTENT = """
-SELECT count(*), min(rowid), max(rowid), (SELECT coalesce(sum(count), 0) FROM exports WHERE trace = ?1)
-FROM spans WHERE trace = ?1
+SELECT count(*), min(rowid), max(rowid), (SELECT coalesce(sum(count), 0) FROM exports WHERE trace = :trace)
+FROM spans WHERE trace = :trace
 """
 _IN_ORDER = "ORDER BY start_ns, seq, rowid"
 _TIMINGS = "SELECT span_id, parent_id, kind, name, start_ns, end_ns"
@@ -84,7 +84,7 @@ def _to_plan(store: Store, traces: Sequence[int]) -> Iterator[tuple[int, int, It
 
 def _extent(connection: sqlite3.Connection | None, trace: int) -> tuple[int, ...]:
     """How many spans a trace has, between which rows, and how many are planned already."""
-    return (0, 0, 0, 0) if connection is None else connection.execute(_EXTENT, (trace,)).fetchone()
+    return (0, 0, 0, 0) if connection is None else connection.execute(_EXTENT, {"trace": trace}).fetchone()
 
 
 def _rows_of(trace: int, count: int, first: int, last: int) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _ESCAPE = "ESCAPE '^'"
 _IN_TRACE = f"SELECT body FROM traces WHERE number = ? AND (name LIKE ? {_ESCAPE} OR body LIKE ? {_ESCAPE})"
 _IN_VALUES = f"""
-SELECT 1 FROM spans WHERE trace = ?1 AND (name LIKE ?2 {_ESCAPE} OR input LIKE ?3 {_ESCAPE}
-OR output LIKE ?3 {_ESCAPE} OR changes LIKE ?3 {_ESCAPE}) LIMIT 1
+SELECT 1 FROM spans WHERE trace = :trace AND (name LIKE :plain {_ESCAPE} OR input LIKE :json {_ESCAPE}
+OR output LIKE :json {_ESCAPE} OR changes LIKE :json {_ESCAPE}) LIMIT 1
 """
 _IN_BODIES = f"SELECT body FROM spans WHERE trace = ? AND body LIKE ? {_ESCAPE}"
 _OF_TRACE = ("metadata", "session_id", "user_id", "tags", "variant", "release", "project", "scores")
@@ -36,7 +36,8 @@ class Needle:
             name = connection.execute("SELECT name FROM traces WHERE number = ?", (trace,)).fetchone()[0]
             if self._text in name.lower() or self._is_said(body, _OF_TRACE):
                 return True
-        if connection.execute(_IN_VALUES, (trace, self._plain, self._json)).fetchone() is not None:
+        looked_for = {"trace": trace, "plain": self._plain, "json": self._json}
+        if connection.execute(_IN_VALUES, looked_for).fetchone() is not None:
             return True
         bodies = connection.execute(_IN_BODIES, (trace, self._json))
         return any(self._is_said(body, _OF_SPAN) for (body,) in bodies)
