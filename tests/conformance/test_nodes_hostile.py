@@ -319,7 +319,7 @@ def test_a_node_without_a_dictionary_that_passes_on_what_cannot_be_hashed() -> N
 
     for _ in range(2):  # the second time, the classes are known
         first = Same()
-        first.next(Slotted())
+        _ = first >> Slotted()
         assert both(lambda first=first: Flow(start=first)) == tree("""
             flow Flow ok
               node Same ok
