@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Protocol
 
 from ..anatomy import Call, Machinery
 from ..errors import RECORDER, report_failure
-
-Called = Callable[[FrameType, object, object], None]
-"""Told that a frame makes a call: of what, and with which first argument."""
-Returned = Callable[[FrameType, object], None]
-"""Told that a frame returned a value."""
+from ..ordinary import Called, Returned
 
 
 class Listener(Protocol):

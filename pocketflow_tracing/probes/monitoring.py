@@ -14,7 +14,8 @@ from typing import Any
 
 from ..anatomy import Machinery, Role
 from ..errors import tell_once
-from .base import Called, Listener, Returned, callback_failed
+from ..ordinary import Called, Returned
+from .base import Listener, callback_failed
 
 NAME = "pocketflow-tracing"
 # 0, 1 and 2 are the debugger's, coverage's and the profiler's by convention; 5 is the optimizer's.
