@@ -11,7 +11,8 @@ from typing import Any
 from measuring import Rows, median, show
 
 from pocketflow_tracing.config import TracingConfig, resolve
-from pocketflow_tracing.delivery.queue import ENDED, STARTED, Queue
+from pocketflow_tracing.delivery.queue import ENDED, STARTED, Queue, size_of
+from pocketflow_tracing.delivery.shipping.shipper import Shipper
 from pocketflow_tracing.delivery.worker import Worker
 from pocketflow_tracing.live import LiveSpan, LiveTrace, clock
 from pocketflow_tracing.model import SpanKind, Status
@@ -76,12 +77,14 @@ def worked(value: Any, spans: int, path: Path | None) -> float:
     """Seconds of processor time that the worker takes for one trace."""
     trace = begin(path)
     queue = Queue()
-    worker = Worker(queue)
-    queue.records.append((STARTED, trace, 0))
+    worker = Worker(queue, Shipper())
+    queue.records.append((STARTED, trace))
     for _ in range(spans):
-        queue.records.append((1, ended(trace, None if value is None else snapshot(value, Limits())), 0))
+        span = ended(trace, None if value is None else snapshot(value, Limits()))
+        span.size = size_of(span)
+        queue.records.append(span)
     trace.end = clock()
-    queue.records.append((ENDED, trace, 0))
+    queue.records.append((ENDED, trace))
     before = time.process_time()
     worker.write_all(time.monotonic() + 600)
     worker.finish(time.monotonic() + 600)
