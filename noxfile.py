@@ -27,6 +27,9 @@ ENGINE_TESTS = [
 ]
 WORKERS = ["-n2", "--dist=worksteal"]
 
+# Tests start hundreds of processes, which would each compile all that they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"  # an interpreter that is missing should be seen to be missing

@@ -13,6 +13,7 @@ from ..live import LiveSpan, LiveTrace
 from ..sinks.base import Sink
 from .bell import Bell
 from .queue import ENDED, FLUSH, STARTED, Queue
+from .release import release_span
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,15 +171,14 @@ class Worker:
                 return True
             try:
                 if isinstance(record, LiveSpan):
-                    for phase in record.phases():
-                        self._span_ended(phase)
-                    self._span_ended(record)
+                    self._step_ended(record)
                 else:
                     self._act[record[0]](record[1])
             except BaseException as failure:
                 tell_failure("the worker", failure)
             if isinstance(record, LiveSpan):
                 queue.taken(record.size)
+                release_span(record)
             if time.monotonic() > until:
                 break
         return False
@@ -207,6 +207,11 @@ class Worker:
         if live.sinks:
             self._note_all(followed, "trace_started", followed.header())
         self._save_within(SAVE_SECONDS)
+
+    def _step_ended(self, live: LiveSpan) -> None:
+        for phase in live.phases():
+            self._span_ended(phase)
+        self._span_ended(live)
 
     def _span_ended(self, live: LiveSpan) -> None:
         live.trace.span_count += 1
