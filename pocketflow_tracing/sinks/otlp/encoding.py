@@ -76,6 +76,11 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… +{len(text) - limit:,} more"
 
 
+_JSON = (".input", ".output", ".parameters")
+_NUMBERS = "_details"
+"""Usage and cost: half of the numbers would be wrong ones."""
+
+
 class Piece(NamedTuple):
     """A request in itself. Several, one after the other, are one request too: so protobuf defines it."""
 
@@ -154,5 +159,8 @@ def shortened(piece: Piece, limit: int) -> Piece:
 
 def _shorten(attributes: Any, limit: int) -> None:
     for attribute in attributes:
-        if len(attribute.value.string_value) > limit:
-            attribute.value.string_value = clip(attribute.value.string_value, limit)
+        text = attribute.value.string_value
+        if len(text) > limit and not attribute.key.endswith(_NUMBERS):
+            short = clip(text, limit)
+            # JSON that is cut in the middle is none any more: what is left of it goes as a text.
+            attribute.value.string_value = compact(short) if attribute.key.endswith(_JSON) else short
