@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pocketflow_tracing import TracingConfig
     from pocketflow_tracing.delivery import Delivery
+    from pocketflow_tracing.delivery.shipping.courier import Courier
 
 pytest_plugins = ["browser_support"]
 
@@ -111,6 +112,18 @@ def server() -> Iterator[Server]:
 
     with running_server() as server:
         yield server
+
+
+@pytest.fixture
+def courier(server: Server) -> Iterator[Courier]:
+    """Sends to the first project of `server`."""
+    from langfuse_support import sink_of
+
+    from pocketflow_tracing.delivery.shipping.courier import Courier
+
+    courier = Courier(sink_of(server))
+    yield courier
+    courier.close()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter, deque
@@ -13,12 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from langfuse_rules import attributes_of, disagreeing, tree, wrong_in
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from pocketflow_tracing import __version__
+
+if TYPE_CHECKING:
+    import trustme
+
 TRACES_PATH = "/api/public/otel/v1/traces"
+PLAIN_PATH = "/v1/traces"
+"""Where other OpenTelemetry backends take traces: here, those of the project `plain`."""
 KEYS = {"pk-lf-one": ("sk-lf-one", "project-1"), "pk-lf-two": ("sk-lf-two", "project-2")}
 Row = tuple[str, str, str, int]
 """How Langfuse keys what it gets: project, trace, span and start. Another start makes another row."""
@@ -32,21 +41,6 @@ class Received:
     spans: int
     size: int
     headers: dict[str, str]
-
-
-def decoded(value: Any) -> Any:
-    """An attribute's value as Python has it."""
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [decoded(item) for item in value.array_value.values]
-    return None if kind is None else getattr(value, kind)
-
-
-def attributes_of(holder: Any) -> dict[str, Any]:
-    """The attributes of a span, a resource or an event, each name once."""
-    names = Counter(attribute.key for attribute in holder.attributes)
-    assert max(names.values(), default=1) == 1, f"an attribute twice: {names.most_common(1)}"
-    return {attribute.key: decoded(attribute.value) for attribute in holder.attributes}
 
 
 @dataclass
@@ -72,6 +66,8 @@ class Server:
     health: Any = field(default_factory=lambda: {"status": "OK", "version": "4.16.0"})
     date: str | None = None
     takes_otlp: bool = True
+    plain_headers: dict[str, str] = field(default_factory=dict)
+    """What the plain backend wants to see in each request."""
     address: str = "127.0.0.1"
     prefix: str = ""
     """What comes before the paths of Langfuse."""
@@ -137,7 +133,7 @@ class Server:
             for scope_spans in resource_spans.scope_spans:
                 self.scopes.add(scope_spans.scope.name)
                 for span in scope_spans.spans:
-                    self.faults += self.wrong_in(span)
+                    self.faults += wrong_in(scope_spans.scope, span)
                     if self.is_malformed(span):
                         return 400
                     row = (project, span.trace_id.hex(), span.span_id.hex(), span.start_time_unix_nano)
@@ -149,21 +145,11 @@ class Server:
             self.arrivals[row] += 1
         return 200
 
-    @staticmethod
-    def wrong_in(span: Span) -> list[str]:
-        """What a server would trip over."""
-        wrong = []
-        if len(span.trace_id) != 16 or len(span.span_id) != 8 or len(span.parent_span_id) not in (0, 8):
-            wrong.append(f"{span.name}: ids")
-        if not 0 < span.start_time_unix_nano <= span.end_time_unix_nano:
-            wrong.append(f"{span.name}: times")
-        if len(span.attributes) > 128 or not span.name:
-            wrong.append(f"{span.name}: too many attributes, or no name")
-        attributes_of(span)
-        return wrong
-
     def check_sound(self) -> None:
         """Nothing was wrong in what came; every span stands once, and every parent is there."""
+        for spans in self.traces():
+            ours = [span for span in spans if "langfuse.trace.name" in attributes_of(span)]
+            assert disagreeing(ours) == []
         assert self.faults == []
         ids = Counter(row[:3] for row in self.rows)
         assert [row for row, count in ids.items() if count > 1] == []
@@ -171,6 +157,17 @@ class Server:
         for (project, trace, _, _), span in self.rows.items():
             if span.parent_span_id and "langfuse.internal.as_root" not in attributes_of(span):
                 assert (project, trace, span.parent_span_id.hex()) in known, f"{span.name} has no parent"
+
+    def trees(self, project: str = "project-1") -> list[str]:
+        """The traces of a project as Langfuse shows them, as text, oldest first."""
+        return [tree(spans) for spans in self.traces(project)]
+
+    def traces(self, project: str = "project-1") -> list[list[Span]]:
+        """The spans of each trace of a project, oldest first."""
+        found: dict[bytes, list[Span]] = {}
+        for span in self.spans(project):
+            found.setdefault(span.trace_id, []).append(span)
+        return list(found.values())
 
 
 class _Listener(ThreadingHTTPServer):
@@ -251,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
             if answer != 200:
                 return (answer, {}, 0) if isinstance(answer, int) else (*answer, 0)
         project = self._project()
-        if self.path != server.prefix + TRACES_PATH or not server.takes_otlp:
+        if self.path not in (server.prefix + TRACES_PATH, PLAIN_PATH) or not server.takes_otlp:
             return 404, {}, 0
         if project is None:
             return 401, {}, 0
@@ -267,22 +264,31 @@ class Handler(BaseHTTPRequestHandler):
     def _wrong_headers(self) -> list[str]:
         if self.headers["x-langfuse-sdk-name"] == "python":
             return []  # what Langfuse's own SDK sends is its own affair
+        if self.path == PLAIN_PATH:
+            return [f"{name} elsewhere" for name in self.headers if "langfuse" in name.lower()]
         wanted = {
             "Content-Type": "application/x-protobuf",
             "x-langfuse-ingestion-version": "4",
             "x-langfuse-sdk-name": "pocketflow-tracing",
+            "x-langfuse-sdk-version": __version__,
+            "x-langfuse-public-key": self._keys()[0],
         }
         return [
             f"{name} is {self.headers[name]}" for name, value in wanted.items() if self.headers[name] != value
         ]
 
     def _project(self) -> str | None:
-        kind, _, encoded = (self.headers["Authorization"] or "").partition(" ")
-        if kind != "Basic":
-            return None
-        public, _, secret = base64.b64decode(encoded).decode().partition(":")
+        if self.path == PLAIN_PATH:
+            wanted = self.server_of.plain_headers.items()
+            return "plain" if all(self.headers[name] == value for name, value in wanted) else None
+        public, secret = self._keys()
         known = KEYS.get(public)
         return known[1] if known is not None and known[0] == secret else None
+
+    def _keys(self) -> tuple[str, str]:
+        kind, _, encoded = (self.headers["Authorization"] or "").partition(" ")
+        public, _, secret = base64.b64decode(encoded).decode().partition(":")
+        return (public, secret) if kind == "Basic" else ("", "")
 
     def do_GET(self) -> None:
         server = self.server_of
@@ -328,3 +334,30 @@ def running_server(**behaviour: Any) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def encrypted(authority: trustme.CA) -> Iterator[Server]:
+    """A server that speaks TLS, with a certificate of this authority."""
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(trusted)
+
+    class Encrypted(_Listener):
+        def get_request(self):  # type: ignore[no-untyped-def]
+            connection, address = super().get_request()
+            return trusted.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    with running_server(listener=Encrypted) as server:
+        yield server
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    """The port of a server in this process."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from otlp_server_support import attributes_of
+from langfuse_rules import attributes_of
+from langfuse_support import Broken, generated, traced, wired
 from pocketflow import Flow
-from test_langfuse_observations import Broken, generated, traced, wired
 
 from pocketflow_tracing.sinks.otlp.settings import OtlpSink, otlp_sink
 

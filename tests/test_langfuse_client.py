@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 import trustme
 import urllib3
+from langfuse_support import keep, ship, sink_of
 from opentelemetry import context
-from otlp_server_support import Server, _Listener, running_server
+from otlp_server_support import Server, encrypted, listening, running_server
 from store_support import made_trace
-from test_langfuse_sending import keep, ship, sink_of
 
 from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.sinks.langfuse.checks import checks
@@ -31,26 +27,6 @@ def no_proxy_of_the_developers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "traces.db")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def courier(server: Server) -> Iterator[Courier]:
-    courier = Courier(sink_of(server))
-    yield courier
-    courier.close()
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -70,18 +46,6 @@ class Proxy(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
-
-
-@contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """The port of a server in this process."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_requests_go_through_the_proxy_that_the_environment_names(
@@ -138,21 +102,6 @@ def test_a_proxy_that_cannot_be_used_is_an_answer(server: Server, monkeypatch: p
     sender.close()
 
 
-@contextmanager
-def encrypted(authority: trustme.CA) -> Iterator[Server]:
-    """A server that speaks TLS, with a certificate of this authority."""
-    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(trusted)
-
-    class Encrypted(_Listener):
-        def get_request(self):  # type: ignore[no-untyped-def]
-            connection, address = super().get_request()
-            return trusted.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-    with running_server(listener=Encrypted) as server:
-        yield server
-
-
 def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +111,7 @@ def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(
     with encrypted(authority) as server:
         host = server.host.replace("http:", "https:")
         strange = Courier(sink_of(server, langfuse_host=host))
-        keep(store, made_trace(1), strange)
+        keep(store, made_trace(1), strange.sink.destination)
         assert ship(strange, store) == 2
         assert "certificate verify failed" in strange.reason
         (found,) = checks(strange.sink)
@@ -184,7 +133,7 @@ def test_a_redirect_is_not_followed(
     status: int, server: Server, store: Store, courier: Courier, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The keys are for the address that was named; the line says where the server points to."""
-    keep(store, made_trace(1), courier)
+    keep(store, made_trace(1), courier.sink.destination)
     with running_server() as elsewhere:
         server.answers.append((status, {"Location": f"{elsewhere.host}/traces"}))
         assert ship(courier, store) == 2
@@ -195,7 +144,7 @@ def test_a_redirect_is_not_followed(
 
 def test_an_answer_that_breaks_off_is_none(server: Server, store: Store, courier: Courier) -> None:
     """The spans had been taken, and are sent again: they stand once."""
-    keep(store, made_trace(1, spans=20), courier)
+    keep(store, made_trace(1, spans=20), courier.sink.destination)
     server.broken_answers = 1
     assert ship(courier, store) == 20
     assert len(server.rows) == 20
@@ -208,11 +157,11 @@ def test_a_connection_that_the_server_has_closed_meanwhile_is_opened_again(
     server: Server, store: Store, courier: Courier
 ) -> None:
     """No failure, no wait."""
-    keep(store, made_trace(1), courier)
+    keep(store, made_trace(1), courier.sink.destination)
     assert ship(courier, store) == 0
     server.stop()
     server.start()
-    keep(store, made_trace(2), courier)
+    keep(store, made_trace(2), courier.sink.destination)
     assert (ship(courier, store), courier.attempts_failed) == (0, 0)
 
 
@@ -222,7 +171,7 @@ def test_requests_leave_no_lines_in_the_programs_log(
     """A program that logs whatever is of interest, its own requests for instance, finds none of ours."""
     caplog.set_level("INFO")
     courier.wants_urls = True
-    keep(store, made_trace(1), courier)
+    keep(store, made_trace(1), courier.sink.destination)
     assert ship(courier, store) == 0
     assert courier.urls and caplog.records == []
     assert server.requests[0].headers["User-Agent"].startswith("pocketflow-tracing/")
@@ -241,7 +190,7 @@ def test_what_an_acceptance_says_beside(
     body: bytes, taken: int, server: Server, store: Store, courier: Courier
 ) -> None:
     """200 settles a batch, whatever nonsense comes with it; what was left out is counted."""
-    keep(store, made_trace(1, spans=20), courier)
+    keep(store, made_trace(1, spans=20), courier.sink.destination)
     server.says = body
     assert ship(courier, store) == 0
     assert (courier.sent_spans, courier.rejected_spans) == (taken, 20 - taken)
@@ -252,7 +201,7 @@ def test_a_host_may_have_a_path_and_be_an_address_of_version_6(store: Store) -> 
     with running_server(address="::1", prefix="/tools/langfuse") as server:
         host = f"http://[::1]:{server.port}/tools/langfuse/"
         courier = Courier(sink_of(server, langfuse_host=host))
-        keep(store, made_trace(1), courier)
+        keep(store, made_trace(1), courier.sink.destination)
         assert ship(courier, store) == 0
         assert len(server.rows) == 2
         courier.close()
@@ -261,7 +210,7 @@ def test_a_host_may_have_a_path_and_be_an_address_of_version_6(store: Store) -> 
 def test_keys_may_hold_any_letters(server: Server, store: Store) -> None:
     """What the server makes of them is its own affair: here it does not know them."""
     courier = Courier(sink_of(server, langfuse_public_key="pk-lf-ключ=1", langfuse_secret_key="sk:lf ü"))
-    keep(store, made_trace(1), courier)
+    keep(store, made_trace(1), courier.sink.destination)
     assert ship(courier, store) == 2
     assert "HTTP 401" in courier.reason
     courier.close()

@@ -7,96 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from otlp_server_support import attributes_of
-from pocketflow import AsyncNode, BatchNode, Flow, Node
+from langfuse_rules import attributes_of
+from langfuse_support import Ask, Broken, Check, asking, generated, observed, traced, wired
+from pocketflow import AsyncNode, BatchNode, Flow
 from store_support import made_trace
 
 from pocketflow_tracing import TracingConfig, span, tracing
 from pocketflow_tracing.config import resolve
-from pocketflow_tracing.model import Generation, SpanKind, Status, Trace
+from pocketflow_tracing.model import Status
 from pocketflow_tracing.sinks.langfuse import langfuse_sink
-from pocketflow_tracing.store import Store
-from pocketflow_tracing.store.addresses import Destination
-from pocketflow_tracing.store.outbox import Outbox
-from pocketflow_tracing.store.rows import span_row, trace_row
-
-HERE = Destination("langfuse", "http://localhost", "pk")
-KEYS = {"langfuse_public_key": "pk", "langfuse_secret_key": "sk", "langfuse_host": "http://localhost"}
-
-
-def wired(trace: Trace, sink: Any = None) -> list[Any]:
-    """The spans of `trace` as they are sent, after a way through the store, in start order."""
-    if sink is None:
-        (sink,) = langfuse_sink(resolve(TracingConfig(**KEYS)))
-    store = Store(":memory:")
-    store.save([trace_row(trace)], [span_row(kept) for kept in trace.spans], [(trace.id, HERE)])
-    outbox = Outbox(store, HERE)
-    (claim,) = outbox.claim(thorough=True)
-
-    def lookup(span_id: str) -> Any:
-        name, body = outbox.span_named(claim.trace, span_id) or ("", "{}")
-        return name, json.loads(body)
-
-    fill = sink.encoder(outbox.headers([claim])[claim.trace], lookup)
-    spans: list[Span] = []
-    while page := outbox.pages([claim._replace(sent=len(spans))])[0]:
-        for row in page:
-            spans.append(Span())
-            fill(row, spans[-1])
-    store.close()
-    return spans
-
-
-def observed(trace: Trace) -> dict[str, dict[str, Any]]:
-    """The attributes of each span by its name, without the beginnings of their own names."""
-    return {
-        wire.name: {
-            key.replace("langfuse.observation.metadata.", "m.").replace("langfuse.observation.", ""): value
-            for key, value in attributes_of(wire).items()
-        }
-        for wire in wired(trace)
-    }
-
-
-def traced(path: Path, flow: Any, shared: Any, **keywords: Any) -> Trace:
-    """The trace of one run."""
-    with tracing(TracingConfig(store=path), **keywords) as scope:
-        try:
-            flow.run(shared)
-        except ValueError:
-            pass
-    return scope.traces[-1]
-
-
-class Ask(Node):
-    def prep(self, shared: Any) -> Any:
-        return shared["question"]
-
-    def exec(self, question: Any) -> Any:
-        if self.cur_retry == 0:
-            raise ValueError("no answer yet")
-        return "42"
-
-    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-        shared["answer"] = exec_res
-        return "check"
-
-
-class Check(Node):
-    def exec(self, prep_res: Any) -> Any:
-        return True
-
-
-class Broken(Node):
-    def exec(self, prep_res: Any) -> Any:
-        raise ValueError("broken for good")
-
-
-def asking() -> Flow:
-    ask, check = Ask(max_retries=3), Check()
-    ask - "check" >> check
-    return Flow(start=ask)
 
 
 def test_a_run_reads_as_it_ran(path: Path) -> None:
@@ -183,20 +102,6 @@ def test_items_and_params_are_metadata(path: Path) -> None:
     (root,) = [attributes_of(wire) for wire in spans if wire.name == "Twice"]
     assert root["langfuse.observation.metadata.params.file"] == "a.txt"
     assert root["langfuse.observation.metadata.params.options"] == '{"deep":true}'
-
-
-def generated() -> Trace:
-    trace = made_trace(1, spans=3)
-    trace.environment, trace.release = "staging", "1.2.3"
-    trace.spans[2].kind = SpanKind.GENERATION
-    trace.spans[2].generation = Generation(
-        "gpt-x",
-        {"temperature": 0.5, "top_logprobs": 2},
-        {"input": 10, "output": 5, "cache_read_input_tokens": 3},
-        {"input": 0.25},
-    )
-    trace.spans[2].attributes = {"completion_start_time": "2026-01-01T00:00:00.000Z"}
-    return trace
 
 
 def test_usage_and_cost_stand_on_the_generation_alone() -> None:

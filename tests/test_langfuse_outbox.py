@@ -8,33 +8,16 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from langfuse_support import HERE, keep
 from store_support import made_trace, run_child, start_child
 
-from pocketflow_tracing.model import Status, Trace
+from pocketflow_tracing.model import Status
 from pocketflow_tracing.store import Store, outbox, plans, schema
 from pocketflow_tracing.store.addresses import Destination
 from pocketflow_tracing.store.outbox import Claim, Outbox
 from pocketflow_tracing.store.rows import span_row, trace_row
 
-HERE = Destination("langfuse", "http://localhost", "pk-here")
 THERE = Destination("langfuse", "http://localhost", "pk-there")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "traces.db")
-
-
-@pytest.fixture(autouse=True)
-def closed(store: Store) -> object:
-    yield
-    store.close()
-
-
-def keep(store: Store, trace: Trace, *destinations: Destination) -> None:
-    """Write a trace that is to be sent."""
-    rows = [span_row(span) for span in trace.spans]
-    store.save([trace_row(trace)], rows, [(trace.id, destination) for destination in destinations])
 
 
 def sent_wholly(claim: Claim) -> Claim:
@@ -57,10 +40,10 @@ def test_a_trace_waits_for_the_destinations_of_its_run_alone(store: Store) -> No
     assert names(there, there.claim()) == ["Flow 2"]
 
 
-def test_nothing_is_taken_twice_until_it_is_given_back(store: Store, tmp_path: Path) -> None:
+def test_nothing_is_taken_twice_until_it_is_given_back(store: Store, path: Path) -> None:
     """A lease keeps a trace from others; releasing it, or its end, makes it free again."""
     keep(store, made_trace(1), HERE)
-    box, other_store = Outbox(store, HERE), Store(tmp_path / "traces.db")
+    box, other_store = Outbox(store, HERE), Store(path)
     other = Outbox(other_store, HERE)
 
     claims = box.claim()
@@ -115,7 +98,7 @@ def test_a_running_trace_waits_for_its_end_or_the_end_of_its_process(store: Stor
     keep(store, made_trace(1, ended=False), HERE)
     run_child(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from store_support import made_trace\nfrom test_langfuse_outbox import HERE, keep\n"
+        "from langfuse_support import HERE, keep\nfrom store_support import made_trace\n"
         "from pocketflow_tracing.store import Store\n"
         "keep(Store(sys.argv[1]), made_trace(2, ended=False), HERE)",
         store.path,
@@ -246,9 +229,10 @@ def test_deleting_a_trace_deletes_what_waited(store: Store) -> None:
         )
 
 
-def test_a_file_of_the_first_version_can_be_sent_from(store: Store) -> None:
+def test_a_file_of_the_first_version_can_be_sent_from(store: Store, path: Path) -> None:
     """Its traces were never addressed, so none of them is sent by itself."""
-    connection = sqlite3.connect(store.path)
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
     connection.executescript((Path(__file__).parent / "store_version_1.sql").read_text(encoding="utf-8"))
     connection.close()
     keep(store, made_trace(7, start_ns=time.time_ns()), HERE)

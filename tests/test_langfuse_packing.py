@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import json
 import types
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langfuse_rules import attributes_of
+from langfuse_support import HERE, KEYS, asking, keep, traced, wired
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from otlp_server_support import attributes_of
 from store_support import made_trace
-from test_langfuse_observations import HERE, KEYS, asking, traced, wired
 
 from pocketflow_tracing import TracingConfig
 from pocketflow_tracing.config import resolve
@@ -24,7 +25,6 @@ from pocketflow_tracing.sinks.otlp import encoding
 from pocketflow_tracing.sinks.otlp.encoding import Envelope, Piece, body_of, halves, shortened
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.outbox import Outbox
-from pocketflow_tracing.store.rows import span_row, trace_row
 
 
 def packed(*traces: Trace) -> list[Piece]:
@@ -32,7 +32,7 @@ def packed(*traces: Trace) -> list[Piece]:
     (sink,) = langfuse_sink(resolve(TracingConfig(**KEYS)))
     store = Store(":memory:")
     for trace in traces:
-        store.save([trace_row(trace)], [span_row(span) for span in trace.spans], [(trace.id, HERE)])
+        keep(store, trace, HERE)
     outbox, envelope = Outbox(store, HERE), Envelope("scope", {"service.name": "x"})
     sent = batches(outbox, outbox.claim(), sink, envelope, lambda: None, lambda: 10_000)
     pieces = [piece for batch in sent for piece in batch.pieces]
@@ -107,5 +107,5 @@ def test_a_span_too_large_is_shortened_everywhere() -> None:
     short = shortened(piece, 100)
     assert len(short.body) < 3_000 < len(piece.body)
     (before,), (after,) = spans_of(piece.body), spans_of(short.body)
-    assert attributes_of(after)["langfuse.observation.input"].endswith("more")
+    assert json.loads(attributes_of(after)["langfuse.observation.input"]).endswith("more")
     assert after.span_id == before.span_id

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langfuse_rules import attributes_of
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from otlp_server_support import Server, attributes_of, running_server
+from otlp_server_support import Server, running_server
 from store_support import run_child
 
 START = """

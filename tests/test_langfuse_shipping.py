@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from langfuse_support import keys
 from live_support import Run, config, own_delivery, traced
 from otlp_server_support import Server
 from shipping_support import FOLDER, TRACED
@@ -39,15 +39,6 @@ def shipping_delivery() -> Iterator[Delivery]:
 
 def shippers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
-
-
-def keys(server: Server, number: str = "one", **settings: Any) -> dict[str, Any]:
-    return {
-        "langfuse_public_key": f"pk-lf-{number}",
-        "langfuse_secret_key": f"sk-lf-{number}",
-        "langfuse_host": server.host,
-        **settings,
-    }
 
 
 def left_in(path: Path, settings: TracingConfig) -> int:
