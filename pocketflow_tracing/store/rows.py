@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import jsontext
+from ..jsontext import to_json_in_pieces
 from ..model import JSON, SCHEMA, Span, Status, Trace
 from ..tally import Tally
 
@@ -102,8 +103,8 @@ def trace_row(trace: Trace) -> TraceRow:
         None,
         None,
         None,
-        None if trace.input is None else to_json(trace.input),
-        None if trace.output is None else to_json(trace.output),
+        None if trace.input is None else _text(trace.input, to_json_in_pieces(trace.input)),
+        None if trace.output is None else _text(trace.output, to_json_in_pieces(trace.output)),
     )
     return row.counted(Tally.of(trace)) if trace.spans else row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..jsontext import to_json, utf8_size
+from ..jsontext import PIECE, to_json, to_json_in_pieces, utf8_size
 from ..model import JSON
 from .briefs import brief_changes
 from .changes import ChangeSet
@@ -85,11 +85,12 @@ def _named(parts: dict[str, Snapshot], policy: Policy, path: str) -> Rendered:
 def _part(part: Snapshot, policy: Policy, path: str, secret: int) -> Rendered:
     """One snapshot, rendered once for all the spans that show it."""
     if policy.mask is not None or secret != OPEN:
-        return _written(part.root, policy, path, secret)
+        return _written(part.root, policy, path, secret, part.size)
     known = part.rendered
     if known is None or known[0] is not policy.state:
         state = policy.state  # before: where something is learned meanwhile, this is masked again
-        known = part.rendered = (state, _by_parts(part, policy) or _written(part.root, policy, "", OPEN))
+        made = _by_parts(part, policy) or _written(part.root, policy, "", OPEN, part.size)
+        known = part.rendered = (state, made)
     found: Rendered = known[1]
     if not found.redacted and not found.truncated:
         return found
@@ -118,11 +119,11 @@ def _by_parts(captured: Snapshot, policy: Policy) -> Rendered | None:
             between[key] = node
             continue
         if between:
-            pieces.append(_written(between, policy, "", OPEN))
+            pieces.append(_written(between, policy, "", OPEN, captured.size))
             between = {}
         pieces.append(_entry(name, node, part, policy))
     if between:
-        pieces.append(_written(between, policy, "", OPEN))
+        pieces.append(_written(between, policy, "", OPEN, captured.size))
     shown = _joined(pieces)
     return shown if len(shown.value) == len(root) else None  # names that are alike once they are masked
 
@@ -157,11 +158,13 @@ def head_of(found: Rendered, most: int, path: str) -> Rendered:
     return Rendered(head.value, head.text, found.redacted, [*found.truncated, path])
 
 
-def _written(node: Node, policy: Policy, path: str, secret: int) -> Rendered:
+def _written(node: Node, policy: Policy, path: str, secret: int, size: int = 0) -> Rendered:
+    """A node of about so many bytes."""
     writer = Writer(policy, path)
     value = writer.node(node, None, secret)
     writer.finish()
-    return Rendered(value, None, writer.redacted, writer.truncated)
+    text = to_json_in_pieces(value) if size > PIECE * 4 else None
+    return Rendered(value, text, writer.redacted, writer.truncated)
 
 
 def _shrunk(nodes: dict[str, Node], budget: int, policy: Policy, path: str, *, alone: bool) -> Rendered:
