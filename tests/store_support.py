@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pocketflow_tracing.model import Span, SpanKind, Status, Trace
 
@@ -102,3 +103,35 @@ def run_child(program: str, *arguments: object, status: int = 0) -> tuple[str, s
     out, err = child.communicate(timeout=60)
     assert child.returncode == status, f"status {child.returncode}\n{out}\n{err}"
     return out, err
+
+
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.readline()
+connection.execute("COMMIT")
+connection.close()
+"""
+
+
+def locked_by_another(path: Path) -> subprocess.Popen[str]:
+    """A process that holds the store at `path` for itself until it is given a line."""
+    child = start_child(LOCKER, path)
+    assert child.stdout is not None and child.stdout.readline() == "locked\n"
+    return child
+
+
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+def in_read_only(folder: Path) -> list[str]:
+    """What to put before a command to run it where nothing can be written to `folder`, not even by root."""
+    command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(folder)]
+    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        import pytest  # its children import this module, and need no pytest
+
+        pytest.skip("only root can mount")
+    return command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,33 @@ from pocketflow_tracing.delivery.bell import Bell
 from pocketflow_tracing.delivery.queue import on_event_loop
 from pocketflow_tracing.model import Status
 from pocketflow_tracing.sinks.memory import MemorySink
+
+
+class Waits(list[float]):
+    """For how long the program's side of the queue waited, each time; its clock knows of nothing else."""
+
+    filled: Callable[[], int] | None = None
+    """What has to get smaller before a wait is over."""
+
+    def sleep(self, seconds: float) -> None:
+        """In the place of `time.sleep`."""
+        before = 0 if self.filled is None else self.filled()
+        self.append(seconds)
+        if self.filled is not None:
+            until(lambda: self.filled() < before, "the worker's progress")
+
+    def monotonic(self) -> float:
+        """In the place of `time.monotonic`."""
+        return sum(self)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """The waits for room in a queue, counted and not taken."""
+    waits = Waits()
+    monkeypatch.setattr(queue, "time", waits)
+    return waits
+
 
 # Too much
 
@@ -44,19 +71,17 @@ def test_above_three_quarters_only_structure_is_kept_and_marked(delivery: Delive
     assert all((span.output is None) == lost for span, lost in zip(trace.spans[2:], marked, strict=True))
 
 
-def test_a_full_queue_makes_a_sync_caller_wait_a_millisecond_and_then_counts(
-    delivery: Delivery, path: Path
+def test_a_full_queue_makes_a_sync_caller_wait_a_millisecond_for_each_span_and_then_counts(
+    delivery: Delivery, path: Path, waits: list[float]
 ) -> None:
     """Spans that find no room are counted, and the trace says that it is incomplete."""
     run, gate = held_up(delivery, config(path, max_queue_bytes=10_000))
-    began = time.perf_counter()
     for _ in range(60):
         run.step()
-    waited = time.perf_counter() - began
     assert run.live.dropped_spans == 60 - 25
-    assert waited >= 35 * queue.ROOM_SECONDS
+    assert 35 <= len(waits) <= 60  # each that was dropped waited, and none waited twice
+    assert set(waits) == {queue.ROOM_SECONDS}
     gate.opened.set()
-    until(lambda: delivery.filled == 0)
     run.finish()
     delivery.flush()
 
@@ -65,13 +90,9 @@ def test_a_full_queue_makes_a_sync_caller_wait_a_millisecond_and_then_counts(
     assert trace.span_count == len(trace.spans) + trace.dropped_spans
 
 
-def test_an_event_loop_never_waits(delivery: Delivery, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_loop_never_waits(delivery: Delivery, path: Path, waits: list[float]) -> None:
     """On a running loop a span that finds no room is counted at once."""
     run, gate = held_up(delivery, config(path, max_queue_bytes=10_000))
-
-    waited: list[float] = []
-
-    monkeypatch.setattr(queue.time, "sleep", waited.append)
 
     async def program() -> None:
         for _ in range(60):
@@ -79,7 +100,7 @@ def test_an_event_loop_never_waits(delivery: Delivery, path: Path, monkeypatch: 
 
     asyncio.run(program())
     assert run.live.dropped_spans == 35
-    assert waited == []
+    assert waits == []
     gate.opened.set()
     run.finish()
 
@@ -98,34 +119,31 @@ def test_event_loops_are_recognised() -> None:
 
 
 def test_a_worker_that_stands_still_is_not_waited_for_again_and_again(
-    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+    delivery: Delivery, waits: list[float]
 ) -> None:
     """After a while without progress the program stops paying a millisecond a span."""
-    monkeypatch.setattr(queue, "STALL_SECONDS", 0.05)
     run, gate = held_up(delivery, config(None, max_queue_bytes=10_000))
-    for _ in range(200):
-        run.step()
-    began = time.perf_counter()
     for _ in range(6000):
         run.step()
-    assert time.perf_counter() - began < 4  # a millisecond each would be 6 s
+    assert queue.STALL_SECONDS <= sum(waits) <= queue.STALL_SECONDS + 2 * queue.ROOM_SECONDS
     gate.opened.set()
     run.finish()
 
 
-def test_a_fast_program_waits_for_the_worker_and_loses_nothing(
-    delivery: Delivery, path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_program_that_waits_for_a_worker_that_goes_on_loses_nothing(
+    delivery: Delivery, path: Path, waits: Waits
 ) -> None:
-    """With a queue much smaller than the run, waiting is enough while the worker goes on."""
-    monkeypatch.setattr(queue, "ROOM_SECONDS", 0.02)  # however busy the machine is, the worker gets its turn
+    """With a queue much smaller than the run: a wait in which the worker takes something is enough."""
+    waits.filled = lambda: delivery.filled
     run = Run(delivery, config(path, max_queue_bytes=200_000))
     for _ in range(3000):
         run.step()
     run.finish()
     delivery.flush()
     [trace] = stored(path)
-    assert len(trace.spans) + trace.dropped_spans == 3001
-    assert trace.dropped_spans < 100
+    assert (trace.complete, trace.dropped_spans, len(trace.spans)) == (True, 0, 3001)
+    assert 0 < len(waits) <= 3001
+    assert set(waits) == {queue.ROOM_SECONDS}
 
 
 def test_the_root_of_a_run_is_never_dropped(delivery: Delivery, path: Path) -> None:

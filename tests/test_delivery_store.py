@@ -14,7 +14,7 @@ from live_support import (
     traced,
     warnings,
 )
-from store_support import made_trace, start_child, until
+from store_support import locked_by_another, made_trace, until
 
 from pocketflow_tracing.config import TracingConfig
 from pocketflow_tracing.delivery import Delivery, keeper, worker
@@ -150,18 +150,6 @@ def test_a_store_of_a_newer_version_stays_untouched_and_memory_serves(
     assert "was written by a newer version" in line and "upgrade" in line
 
 
-LOCKER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-connection.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-sys.stdin.readline()
-connection.execute("COMMIT")
-connection.close()
-"""
-
-
 def test_a_locked_store_is_written_when_the_lock_is_gone(
     delivery: Delivery,
     settings: TracingConfig,
@@ -175,8 +163,7 @@ def test_a_locked_store_is_written_when_the_lock_is_gone(
     store = Store(path)
     store.end(made_trace(1))
     store.close()
-    locker = start_child(LOCKER, path)
-    assert locker.stdout is not None and locker.stdout.readline() == "locked\n"
+    locker = locked_by_another(path)
     ids = [traced(delivery, settings) for _ in range(3)]
     until(lambda: warnings(caplog))
     ids.append(traced(delivery, settings))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 32 * 1024 * 1024
 """What is kept in memory at most; then the oldest ended traces go."""
 MEMORY = Path(":memory:")
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 0.25
 """How long the worker waits for other processes that write, before it goes on with memory."""
 RETRY_SECONDS = 30.0
 """How long a file that could not be written is left alone."""
@@ -82,6 +82,8 @@ class Keeper:
         self._outlet = Store(path, patience=PATIENCE_SECONDS) if self._is_file else self._file
         self._memory: Store | None = None
         self._locked = False
+        self._failure = ""
+        """Why traces are in memory."""
         self._diverted_at = 0.0
         self._retry_at = 0.0
         self._prune_at = 0.0
@@ -154,6 +156,10 @@ class Keeper:
             reader.close()
         return [trace for trace in found if trace is not None]
 
+    def hurry(self, deadline: float) -> None:
+        """Try to open the file for no longer than until `deadline` (monotonic), where it takes two tries."""
+        self._file.patience = min(PATIENCE_SECONDS, max(0.0, deadline - time.monotonic()) / 10)
+
     def prune(self, seconds: float) -> None:
         """Delete what is too old or too much, if it is time to look again; the rest another time."""
         now = time.monotonic()
@@ -181,6 +187,8 @@ class Keeper:
     def close(self) -> None:
         """Close the file and give up what could not be written: the process ends."""
         self.rest()
+        if self.waiting:
+            self.tell(self._failure, f"{self.waiting} spans of this process were not kept")
         memory, self._memory = self._memory if self._is_file else self._file, None
         if memory is not None:
             memory.close()
@@ -217,13 +225,14 @@ class Keeper:
 
         now = time.monotonic()
         self._locked = isinstance(failure, StoreLocked)
+        self._failure = str(failure)
         self._retry_at = now + (self.locked_retry_seconds if self._locked else RETRY_SECONDS)
         if not self._locked or now - self._diverted_at > LOCKED_TOLD_SECONDS:
             self.tell(failure)
 
-    def tell(self, failure: object) -> None:
-        """Say once that traces are in memory only, and why."""
-        tell_once(f"store:{self.path}", f"[TRACING] {failure}; traces stay in memory while this lasts")
+    def tell(self, failure: object, so: str = "traces stay in memory while this lasts") -> None:
+        """Say once why traces are in memory only, and what becomes of them."""
+        tell_once(f"store:{self.path}", f"[TRACING] {failure}; {so}")
 
     def _remember(self, batch: Batch) -> Counter[str]:
         from ..store.rows import with_losses

@@ -103,6 +103,8 @@ class Worker:
                 return False
             try:
                 emptied = self._take(0.1)
+                for keeper in self._keepers.values():
+                    keeper.hurry(deadline)
                 self._save(retry=emptied)
             finally:
                 self.lock.release()
