@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def observe() -> float:
     from langfuse import get_client, observe
 
     flow, _ = program(lambda name, function: observe(name=f"Step.{name}")(function))
-    run = observe(name="Flow")(lambda: flow.run({"number": 0}))
+    run: Callable[[], object] = observe(name="Flow")(lambda: flow.run({"number": 0}))
     began = time.perf_counter()
     run()
     took = time.perf_counter() - began

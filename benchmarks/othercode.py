@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,22 +87,44 @@ class Loop(Node):
         shared["seconds"] = exec_res
 
 
+class LoopBeside(Loop):
+    """Times the loop on a thread that no trace reaches, while this one is in its exec."""
+
+    def exec(self, prep_res: Any) -> float:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(super().exec, prep_res).result()
+
+
 def loop_rows(folder: Path, *, quick: bool) -> Rows:
-    """How much longer loops inside an exec take in a traced run."""
+    """How much longer loops inside an exec take in a traced run, and on an untraced thread beside it."""
     config = TracingConfig(store=folder / "loops.db")
     rows: Rows = []
     for label, (loop, count) in LOOPS.items():
-        node = Loop()
-        node.loop, node.count = loop, count // 10 if quick else count
-        flow = Flow(start=node)
-        ratios: list[float] = []
-        for _ in range(3 if quick else 15):
-            untraced = _seconds(flow)
-            with tracing(config):
-                traced = _seconds(flow)
-            ratios.append(traced / untraced)
-        rows.append((label, times(median(ratios))))
+        rows.append((label, _ratio(Loop, loop, count, config, quick=quick)))
+    label = "an untraced thread's loop of Python calls"
+    rows.append((label, _ratio(LoopBeside, python_calls, 200_000, config, quick=quick)))
+    if sys.version_info >= (3, 12):
+        os.environ["POCKETFLOW_TRACING_PROBE"] = "profile"
+        rows.append(
+            (f"{label}, by setprofile", _ratio(LoopBeside, python_calls, 200_000, config, quick=quick))
+        )
+        del os.environ["POCKETFLOW_TRACING_PROBE"]
     return rows
+
+
+def _ratio(
+    kind: type[Loop], loop: Callable[[int], None], count: int, config: TracingConfig, *, quick: bool
+) -> str:
+    node = kind()
+    node.loop, node.count = loop, count // 10 if quick else count
+    flow = Flow(start=node)
+    ratios: list[float] = []
+    for _ in range(3 if quick else 15):
+        untraced = _seconds(flow)
+        with tracing(config):
+            traced = _seconds(flow)
+        ratios.append(traced / untraced)
+    return times(median(ratios))
 
 
 def _seconds(flow: Flow) -> float:

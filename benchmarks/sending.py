@@ -29,8 +29,13 @@ def _config(host: str, **settings: Any) -> Any:
     """Settings with a store of its own that send to `host`, if one is given."""
     from pocketflow_tracing import TracingConfig
 
-    keys = {"langfuse_public_key": "pk-lf-1", "langfuse_secret_key": "sk-lf-1", "langfuse_host": host}
-    return TracingConfig(store=Path(tempfile.mkdtemp()) / "traces.db", **(keys if host else {}), **settings)
+    if host:
+        settings |= {
+            "langfuse_public_key": "pk-lf-1",
+            "langfuse_secret_key": "sk-lf-1",
+            "langfuse_host": host,
+        }
+    return TracingConfig(store=Path(tempfile.mkdtemp()) / "traces.db", **settings)
 
 
 def heartbeat(size: int = 5_000_000, runs: int = 20) -> None:
