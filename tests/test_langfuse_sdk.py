@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langfuse_rules import attributes_of
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from otlp_server_support import Server, running_server
+from otlp_server_support import Server, listening, running_server
 from store_support import run_child
 
 START = """
 import asyncio, os, sys
 from pathlib import Path
-PATH, HOST = sys.argv[1:]
+PATH, HOST, MODELS = sys.argv[1:]
 os.environ.update(
     LANGFUSE_PUBLIC_KEY="pk-lf-one", LANGFUSE_SECRET_KEY="sk-lf-one",
     LANGFUSE_HOST=HOST, LANGFUSE_BASE_URL=HOST,
@@ -95,6 +97,55 @@ request()
 {END}"""
 
 
+MODEL = f"""{START}
+os.environ["OPENAI_API_KEY"] = "sk-none"
+IMPORTS
+
+class Ask(Node):
+    def exec(self, prep_res):
+        messages = [{{"role": "user", "content": "why?"}}]
+        answered = OpenAI(base_url=MODELS).chat.completions.create(model="m-1", messages=messages)
+        return answered.choices[0].message.content
+
+with tracing(config):
+    Flow(start=Ask()).run({{}})
+{END}"""
+WITH_LANGFUSE = MODEL.replace("IMPORTS", "from langfuse.openai import OpenAI")
+WITH_OPENINFERENCE = MODEL.replace(
+    "IMPORTS",
+    "from openai import OpenAI\n"
+    "from openinference.instrumentation.openai import OpenAIInstrumentor\n"
+    "OpenAIInstrumentor().instrument()",
+)
+
+SAMPLED = """
+import os, random
+from langfuse import Langfuse
+from opentelemetry import trace as otel
+from opentelemetry.sdk.trace.sampling import Decision
+from pocketflow import Flow, Node
+from pocketflow_tracing import TracingConfig
+from pocketflow_tracing.testing import capture_traces
+flow = Flow(start=Node())
+for rate in (0.01, 0.25, 0.5, 0.9, 0.999):
+    if os.fork():  # the client takes over the provider of its process, once
+        assert os.wait()[1] == 0
+        continue
+    client = Langfuse(public_key="pk", secret_key="sk", base_url="http://127.0.0.1:9", sample_rate=rate)
+    sampler, ids, kept = otel.get_tracer_provider().sampler, random.Random(1), 0
+    for _ in range(100):
+        trace_id = ids.getrandbits(128)
+        parent = f"00-{trace_id:032x}-{1:016x}-01"
+        with capture_traces(config=TracingConfig(sample_rate=rate), parent=parent) as traces:
+            flow.run({})
+        theirs = sampler.should_sample(None, trace_id, "flow").decision is Decision.RECORD_AND_SAMPLE
+        assert (len(traces) == 1) is theirs, (rate, trace_id)
+        kept += theirs
+    print(rate, kept, flush=True)
+    os._exit(0)
+"""
+
+
 @dataclass
 class Arrived:
     """What a server has of one program."""
@@ -119,9 +170,34 @@ class Arrived:
         return bool(self.fields(name).get("langfuse.internal.is_app_root"))
 
 
+class Model(BaseHTTPRequestHandler):
+    """Answers as OpenAI's API does, always the same."""
+
+    ANSWER: ClassVar[dict[str, Any]] = {
+        "id": "c-1", "object": "chat.completion", "created": 1, "model": "m-1",
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "because"}}
+        ],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    }  # fmt: skip
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        is_known = self.path == "/v1/chat/completions"
+        body = json.dumps(self.ANSWER).encode()
+        self.send_response(200 if is_known else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
 def _arrived(program: str, path: Path) -> Iterator[Arrived]:
-    with running_server() as server:
-        run_child(program, path, server.host)
+    with running_server() as server, listening(Model) as port:
+        run_child(program, path, server.host, f"http://127.0.0.1:{port}/v1")
         yield Arrived(server)
 
 
@@ -194,3 +270,35 @@ def test_a_run_in_an_observed_function_joins_its_trace(around: Arrived) -> None:
     assert inner.parent_span_id == phase.span_id
     assert around.is_app_root("Flow") and around.fields("Flow")["langfuse.internal.as_root"]
     assert not around.is_app_root("within")
+
+
+@pytest.mark.one_python  # and the versions of the SDK on two of them, in a session of their own
+@pytest.mark.parametrize(
+    ("program", "counted_as"),
+    [(WITH_LANGFUSE, "langfuse.observation.usage_details"), (WITH_OPENINFERENCE, "llm.token_count.prompt")],
+    ids=["langfuse.openai", "OpenInference"],
+)
+def test_an_instrumented_model_call_lies_beneath_its_phase(
+    program: str, counted_as: str, tmp_path: Path
+) -> None:
+    """It is part of the trace, once, and its tokens are counted by nobody else."""
+    for arrived in _arrived(program, tmp_path / "traces.db"):
+        arrived.server.check_sound()
+        assert set(arrived.server.arrivals.values()) == {1}
+        phase = arrived.one("Ask.exec")
+        (call,) = [span for span in arrived.server.spans() if span.parent_span_id == phase.span_id]
+        assert call.trace_id == phase.trace_id
+        assert not arrived.is_app_root(call.name)
+        spans = [(span.name, attributes_of(span)) for span in arrived.server.spans()]
+        assert [name for name, fields in spans if counted_as in fields] == [call.name]
+        assert "because" in str(attributes_of(call))
+        assert len(spans) == 4
+
+
+@pytest.mark.one_python
+def test_sampling_agrees_with_the_sdks() -> None:
+    """Whatever the rate, both keep a trace or neither does."""
+    out, _ = run_child(SAMPLED)
+    kept = [int(line.split()[1]) for line in out.splitlines()]
+    assert kept == sorted(kept)
+    assert len(kept) == 5 and 10 < kept[1] < 40 < kept[3]
