@@ -23,6 +23,7 @@ from pocketflow_tracing.cli.commands import commands
 from pocketflow_tracing.store import Store
 
 if TYPE_CHECKING:
+    from langfuse_support import CommandLine
     from otlp_server_support import Server
 
     from pocketflow_tracing import TracingConfig
@@ -124,6 +125,14 @@ def courier(server: Server) -> Iterator[Courier]:
     courier = Courier(sink_of(server))
     yield courier
     courier.close()
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Runs commands with a store, and with keys for `server`."""
+    from langfuse_support import CommandLine
+
+    return CommandLine(tmp_path, server, monkeypatch)
 
 
 @pytest.fixture(autouse=True)

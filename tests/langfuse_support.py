@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from click.testing import CliRunner
 from langfuse_rules import attributes_of
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_server_support import Server
@@ -13,6 +17,7 @@ from pocketflow import Flow, Node
 from store_support import made_trace
 
 from pocketflow_tracing import TracingConfig, tracing
+from pocketflow_tracing.cli.commands import commands
 from pocketflow_tracing.config import resolve
 from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.model import Generation, SpanKind, Trace
@@ -23,9 +28,19 @@ from pocketflow_tracing.store.addresses import Destination
 from pocketflow_tracing.store.outbox import Outbox
 from pocketflow_tracing.store.rows import span_row, trace_row
 
+if TYPE_CHECKING:
+    import pytest
+
 HERE = Destination("langfuse", "http://localhost", "pk")
 KEYS = {"langfuse_public_key": "pk", "langfuse_secret_key": "sk", "langfuse_host": "http://localhost"}
 """For what is encoded and sent nowhere."""
+SCRIPT = """
+from pocketflow import Flow, Node
+class Greet(Node):
+    def exec(self, prep_res):
+        return "hello"
+Flow(start=Greet()).run({})
+"""
 
 
 def keys(server: Server, number: str = "one", **settings: Any) -> dict[str, Any]:
@@ -151,3 +166,43 @@ def generated() -> Trace:
     )
     trace.spans[2].attributes = {"completion_start_time": "2026-01-01T00:00:00.000Z"}
     return trace
+
+
+class CommandLine:
+    """Runs commands in an environment with a store, and with keys where they are wanted.
+
+    `run` has a process of its own, the others have this one: it has loaded what they need.
+    """
+
+    def __init__(self, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+        self.store = folder / "traces.db"
+        self.environment: dict[str, str | None] = {
+            **{name: None for name in os.environ if "proxy" in name.lower()},
+            "POCKETFLOW_TRACING_STORE": str(self.store),
+            "POCKETFLOW_TRACING_EXIT_TIMEOUT": "30",
+            "LANGFUSE_BASE_URL": server.host,
+            "LANGFUSE_PUBLIC_KEY": "pk-lf-one",
+            "LANGFUSE_SECRET_KEY": "sk-lf-one",
+        }
+
+    def __call__(self, *words: str, status: int = 0, **environment: str | None) -> str:
+        """What a command prints; it must end with `status`."""
+        self.monkeypatch.chdir(self.folder)
+        ended = CliRunner().invoke(commands, words, env={**self.environment, **environment})
+        assert ended.exit_code == status, ended.output
+        return ended.output
+
+    def run_script(self, **environment: str | None) -> str:
+        """What a run of `script.py` prints."""
+        script = self.folder / "script.py"
+        script.write_text(SCRIPT)
+        merged = {**os.environ, **self.environment, **environment}
+        ended = subprocess.run(
+            [sys.executable, "-m", "pocketflow_tracing", "run", str(script)],
+            env={name: value for name, value in merged.items() if value is not None},
+            cwd=self.folder, capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr

@@ -2,73 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from langfuse_support import CommandLine, keep, ship
 from otlp_server_support import Server
 from store_support import made_trace
 
-from pocketflow_tracing.cli.commands import commands
+from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.addresses import Destination
-
-SCRIPT = """
-from pocketflow import Flow, Node
-class Greet(Node):
-    def exec(self, prep_res):
-        return "hello"
-Flow(start=Greet()).run({})
-"""
-
-
-class CommandLine:
-    """Runs commands in an environment with a store, and with keys where they are wanted.
-
-    `run` has a process of its own, the others have this one: it has loaded what they need.
-    """
-
-    def __init__(self, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.monkeypatch = monkeypatch
-        self.store = folder / "traces.db"
-        self.environment: dict[str, str | None] = {
-            **{name: None for name in os.environ if "proxy" in name.lower()},
-            "POCKETFLOW_TRACING_STORE": str(self.store),
-            "POCKETFLOW_TRACING_EXIT_TIMEOUT": "30",
-            "LANGFUSE_BASE_URL": server.host,
-            "LANGFUSE_PUBLIC_KEY": "pk-lf-one",
-            "LANGFUSE_SECRET_KEY": "sk-lf-one",
-        }
-
-    def __call__(self, *words: str, status: int = 0, **environment: str | None) -> str:
-        """What a command prints; it must end with `status`."""
-        self.monkeypatch.chdir(self.folder)
-        ended = CliRunner().invoke(commands, words, env={**self.environment, **environment})
-        assert ended.exit_code == status, ended.output
-        return ended.output
-
-    def run_script(self, **environment: str | None) -> str:
-        """What a run of `script.py` prints."""
-        script = self.folder / "script.py"
-        script.write_text(SCRIPT)
-        merged = {**os.environ, **self.environment, **environment}
-        ended = subprocess.run(
-            [sys.executable, "-m", "pocketflow_tracing", "run", str(script)],
-            env={name: value for name, value in merged.items() if value is not None},
-            cwd=self.folder, capture_output=True, text=True, timeout=100,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout + ended.stderr
-
-
-@pytest.fixture
-def cli(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(tmp_path, server, monkeypatch)
 
 
 def test_run_says_where_the_trace_is(cli: CommandLine, server: Server) -> None:
@@ -212,3 +156,21 @@ def test_doctor_shows_the_outbox(cli: CommandLine, server: Server) -> None:
     assert "HTTP 503" in out
     assert [line[0] for line in out.splitlines() if "outbox for" in line] == ["–", "✓"]
     assert "outbox for pk-lf-away at http://elsewhere: 0 spans sent, 1 trace (2 spans) waiting" in out
+
+
+def test_doctor_counts_what_a_server_did_not_take(cli: CommandLine, server: Server, courier: Courier) -> None:
+    """Spans that it called malformed are gone, and are told apart from those that arrived."""
+    server.is_malformed = lambda span: span.name == "Node3"
+    with closing(Store(cli.store)) as store:
+        keep(store, made_trace(1, spans=5), courier.sink.destination)
+        assert ship(courier, store) == 0
+    out = cli("doctor")
+    assert f"✓ outbox for pk-lf-one at {server.host}: 4 spans sent, 1 span not taken\n" in out
+
+
+def test_doctor_does_not_wait_for_a_server_that_hangs(cli: CommandLine, server: Server) -> None:
+    """It waits as long as the setting says, and names the server."""
+    server.hangs = True
+    out = cli("doctor", status=1, LANGFUSE_TIMEOUT="0.2")
+    assert f"✗ {server.host} cannot be reached: ReadTimeoutError" in out
+    assert "is the server up?" in out

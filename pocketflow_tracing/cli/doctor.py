@@ -11,6 +11,7 @@ from ..config import TracingConfig
 from ..delivery.shipping.courier import Courier
 from ..errors import ConfigError, StoreError, TracingError
 from ..sinks.network import NetworkSink, configured
+from ..sinks.otlp.settings import hindrance
 from ..store import Store
 from ..store.outbox import Waiting, waiting
 from ..view.text import counted, visible
@@ -101,6 +102,8 @@ def _outbox_line(one: Waiting) -> str:
 
 def _langfuse_checks(config: TracingConfig) -> Iterator[Finding]:
     yield from _key_checks(config)
+    if config.otlp and (wrong := hindrance()) is not None:
+        yield False, wrong, "set it right, or POCKETFLOW_TRACING_OTLP=off"
     for sink in configured(config):
         if sink.destination.kind == "langfuse":
             from ..sinks.langfuse.checks import checks
@@ -143,4 +146,6 @@ def _otlp_check(sink: NetworkSink) -> Finding:
     url = sink.endpoint.url.rpartition("@")[2]
     if reason is None:
         return True, f"the OpenTelemetry backend accepts traces at {url}", ""
-    return False, f"the OpenTelemetry backend at {url} does not accept traces: {reason}", "is it up?"
+    what = f"the OpenTelemetry backend at {url} does not accept traces: {reason}"
+    advice = "is it up, and are OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS right?"
+    return False, what, advice

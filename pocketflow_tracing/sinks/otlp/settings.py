@@ -38,36 +38,38 @@ class OtlpSink(NetworkSink):
         return {**named, "service.name": service}
 
 
+def hindrance() -> str | None:
+    """Why the environment names no backend that can be sent to; None where it names one."""
+    url, protocol = _endpoint(), _variable("PROTOCOL") or "http/protobuf"
+    if url is None or urlsplit(url).scheme not in ("http", "https"):
+        shown = url and url.rpartition("@")[2]
+        return (
+            f"OTEL_EXPORTER_OTLP_ENDPOINT must be a web address, like http://localhost:4318; it is {shown!r}"
+        )
+    if protocol != "http/protobuf":
+        return f"OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf; it is {protocol!r}"
+    return None
+
+
 def otlp_sink() -> Iterator[OtlpSink]:
     """The backend that the environment names; none where something is wrong, which is told once."""
-    url = _endpoint()
-    protocol = _variable("PROTOCOL") or "http/protobuf"
-    if url is None or urlsplit(url).scheme not in ("http", "https"):
-        tell_once(
-            "otlp:endpoint",
-            f"[TRACING] otlp is on, and OTEL_EXPORTER_OTLP_ENDPOINT must be a web address, like "
-            f"http://localhost:4318; it is {url and url.rpartition('@')[2]!r}",
-        )
-    elif protocol != "http/protobuf":
-        tell_once(
-            "otlp:protocol",
-            f"[TRACING] otlp is on, and OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf; "
-            f"it is {protocol!r}",
-        )
-    else:
-        headers = tuple(sorted(_pairs(_variable("HEADERS") or "")))
-        yield OtlpSink(
-            destination=Destination("otlp", _without_secrets(url), _account(url, headers)),
-            endpoint=Endpoint(
-                url,
-                headers,
-                timeout_seconds=_timeout(),
-                compresses=_variable("COMPRESSION") != "none",
-                certificate=_variable("CERTIFICATE"),
-            ),
-            name="the OpenTelemetry backend",
-            scope=SCOPE,
-        )
+    url, wrong = _endpoint(), hindrance()
+    if url is None or wrong is not None:
+        tell_once(f"otlp:{wrong}", f"[TRACING] otlp is on, and {wrong}")
+        return
+    headers = tuple(sorted(_pairs(_variable("HEADERS") or "")))
+    yield OtlpSink(
+        destination=Destination("otlp", _without_secrets(url), _account(url, headers)),
+        endpoint=Endpoint(
+            url,
+            headers,
+            timeout_seconds=_timeout(),
+            compresses=_variable("COMPRESSION") != "none",
+            certificate=_variable("CERTIFICATE"),
+        ),
+        name="the OpenTelemetry backend",
+        scope=SCOPE,
+    )
 
 
 def _variable(name: str) -> str | None:
