@@ -16,6 +16,8 @@ from pocketflow_tracing.model import ErrorInfo, SpanKind, Status, Trace
 from pocketflow_tracing.model import Span as Kept
 
 SCOPE = "langfuse-sdk.pocketflow"
+PLAIN_SCOPE = "pocketflow-tracing"
+"""Where it goes elsewhere than to Langfuse."""
 OBSERVATION = "langfuse.observation."
 METADATA = "langfuse.observation.metadata."
 TYPES = {"span", "generation", "chain", "agent", "tool", "retriever", "evaluator", "guardrail", "embedding"}
@@ -81,7 +83,7 @@ def wrong_in(scope: Any, span: Span) -> Iterator[str]:
     if scope.name == SCOPE:
         yield from (f"{span.name}: {what}" for what in _not_understood(span))
         yield from (f"{span.name}: no {name}" for name in ON_EVERY_SPAN - set(names))
-    elif scope.name == "pocketflow-tracing":
+    elif scope.name == PLAIN_SCOPE:
         yield from (f"{span.name}: {name} elsewhere than in Langfuse" for name in names if "langfuse" in name)
     else:
         return  # what comes from others is their affair
@@ -118,13 +120,14 @@ def _not_understood(span: Span) -> Iterator[str]:
 
 
 def disagreeing(spans: Iterable[Span]) -> list[str]:
-    """The fields of a trace that its spans do not agree on: the server takes them from any."""
-    said: dict[str, set[str]] = {}
+    """The fields of a trace that spans of one run in it do not agree on: the server takes them from any."""
+    said: dict[tuple[str, str], set[str]] = {}
     for span in spans:
         found = attributes_of(span)
-        for name in OF_THE_TRACE:
-            said.setdefault(name, set()).add(repr(found.get(name)))
-    return [f"{name}: {values}" for name, values in said.items() if len(values) > 1]
+        if "langfuse.trace.name" in found:  # the others are not ours
+            for name in OF_THE_TRACE:
+                said.setdefault((found["langfuse.trace.name"], name), set()).add(repr(found.get(name)))
+    return [f"{run}: {name} is {values}" for (run, name), values in said.items() if len(values) > 1]
 
 
 # What is shown

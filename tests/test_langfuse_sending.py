@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
@@ -13,7 +14,7 @@ from langfuse_support import keep, ship, sink_of
 from otlp_server_support import Server
 from store_support import made_trace
 
-from pocketflow_tracing.delivery.shipping.batches import BATCH_SPANS
+from pocketflow_tracing.delivery.shipping.batches import BATCH_BYTES, BATCH_SPANS
 from pocketflow_tracing.delivery.shipping.courier import Courier
 from pocketflow_tracing.errors import StoreError
 from pocketflow_tracing.sinks.otlp.sending import Sender, Verdict, wait_seconds
@@ -52,6 +53,21 @@ def test_a_trace_that_fills_its_requests_exactly_arrives_once(
     assert ship(courier, store) == 0
     assert [request.spans for request in server.requests] == [BATCH_SPANS] * 2
     assert (courier.sent_traces, set(server.arrivals.values())) == (2, {1})
+
+
+def test_a_request_holds_about_a_megabyte(server: Server, store: Store, courier: Courier) -> None:
+    """Before it is compressed, and one span more or less; however many spans that makes."""
+    trace, value = made_trace(1, spans=35), "x" * 100_000
+    for span in trace.spans:
+        span.input = value
+    keep(store, trace, courier.sink.destination)
+    plain = Courier(replace(courier.sink, endpoint=replace(courier.sink.endpoint, compresses=False)))
+    assert ship(plain, store) == 0
+    plain.close()
+    *full, last = [request.size for request in server.requests]
+    assert len(full) == 3 and last > 0
+    assert all(BATCH_BYTES <= size < BATCH_BYTES + len(value) + 20_000 for size in full)
+    server.check_sound()
 
 
 def test_a_malformed_span_costs_only_itself(server: Server, store: Store, courier: Courier) -> None:
