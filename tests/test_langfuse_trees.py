@@ -105,12 +105,13 @@ def test_steps_of_one_millisecond_come_out_in_any_order(deliver: Deliver, server
     assert outline(read_back(spans)) != outline(traces[0])
 
 
-def test_the_readme_shows_the_tree_of_the_example(example: Load, deliver: Deliver, server: Server) -> None:
+def test_the_readmes_show_the_tree_of_the_example(example: Load, deliver: Deliver, server: Server) -> None:
     """The text below "See it in Langfuse" is what the server has of a ticket."""
     with capture_traces() as traces:
         example("support_tickets").main()
     deliver(*traces)
-    assert server.trees()[0] in blocks(README.read_text(encoding="utf-8"), "text")
+    for page in (README, README.with_name("README.zh-CN.md")):
+        assert server.trees()[0] in blocks(page.read_text(encoding="utf-8"), "text")
 
 
 def test_two_of_one_class_and_a_loop_are_told_apart_in_the_graph(deliver: Deliver, server: Server) -> None:
