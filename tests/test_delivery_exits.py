@@ -218,7 +218,7 @@ def test_a_signal_while_the_thread_is_started_takes_nothing_from_anybody(
     program = (
         PRELUDE
         + f"""
-import signal
+import signal, socket
 
 class Alarm({base}):
     pass
@@ -226,7 +226,9 @@ class Alarm({base}):
 def ring(number, frame):
     raise Alarm
 
-to = dict(langfuse_public_key="pk", langfuse_secret_key="sk", langfuse_host="http://127.0.0.1:9")
+silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and never answers
+host = f"http://127.0.0.1:{{silent.getsockname()[1]}}"
+to = dict(langfuse_public_key="pk", langfuse_secret_key="sk", langfuse_host=host)
 settings = config(PATH, exit_timeout=0.1, **to)
 name = next(name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name))
 start = getattr(threading, name)

@@ -83,12 +83,13 @@ def test_taking_over_gives_what_a_fresh_capture_gives(before: Any, after: Any) -
     store = {"a": before, "b": 1, "c": [before]}
     limits = Limits(max_bytes=500)
     first = snapshot(store, limits)
-    store.update(a=after, b=2)
+    store.update(a=after, b=2, new=after)
 
     again, fresh = snapshot(store, limits, first), snapshot(store, limits)
 
     if first.whole and fresh.whole:
         assert repr(again.root) == repr(fresh.root)
+        assert again.size == fresh.size
     assert again.root.keys() == fresh.root.keys()
 
 

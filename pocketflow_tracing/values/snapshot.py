@@ -6,6 +6,8 @@ out in shares by `shares`; what is too deep or cyclic is walked level by level b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import is_
 from typing import Any
 
 from ..errors import is_the_programs, report_failure
@@ -24,7 +26,7 @@ from .nodes import (
     Part,
     Snapshot,
 )
-from .sameness import same, same_entries
+from .sameness import same, same_dict, same_entries
 from .shares import FEW, first_items, in_shares
 from .walk import TooMuch, fill_list, whole
 
@@ -84,21 +86,22 @@ def _capture(value: Any, limits: Limits) -> Snapshot:
 def _dict(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
     """A dict, what did not change of it taken over from `previous`."""
     may_fit = previous is None or previous.whole
-    unchanged = 0
-    if previous is not None:
-        if previous.parts is None:
-            if same(value, previous.root, limits):
-                return previous
-            previous = None
-        else:
-            unchanged = same_entries(value, previous.root, limits)
-            if unchanged == len(value) == len(previous.root):
-                return previous
+    if previous is not None and previous.parts is None:
+        if same(value, previous.root, limits):
+            return previous
+        previous = None
     try:
         if may_fit:
-            return _store(value, limits, previous, unchanged)
+            if previous is None:
+                return _store(value, limits, {}, {})
+            return _updated(value, limits, previous) or _store(value, limits, previous.root, previous.parts)
     except TooMuch:
         pass
+    unchanged = 0
+    if previous is not None:
+        unchanged = same_entries(value, previous.root, limits)
+        if unchanged == len(value) == len(previous.root):
+            return previous
     try:
         return in_shares(value, limits, previous, unchanged)
     except TooMuch:
@@ -143,24 +146,70 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
         return _nothing(limits)
 
 
-def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None, unchanged: int) -> Snapshot:
-    """All of a dict; its first entries are known to be `unchanged` since `previous`, others may be, too."""
-    known: dict[str, Node] = {}
-    known_parts: dict[str, Part] = {}
-    if previous is not None and previous.parts is not None:
-        known, known_parts = previous.root, previous.parts
-    room = limits.max_bytes
-    depth = limits.depth
-    target: dict[str, Node] = {}
-    parts: dict[str, Part] = {}
-    if len(value) * 8 > room or depth <= 0:  # KEY_COST + ENTRY_COST
+def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snapshot | None:
+    """`previous`, which is whole, with what changed or came since; None where entries went or moved."""
+    known: dict[str, Node] = previous.root
+    if len(value) < len(known) or not all(map(is_, value, known)):
+        return None
+    places: list[int] = []
+    place = 0
+    for item, old in zip(value.values(), known.values()):  # noqa: B905
+        if item is not old:
+            kind = type(item)
+            if kind is list and type(old) is list:
+                if len(item) != len(old) or not (all(map(is_, item, old)) or same(item, old, limits)):
+                    places.append(place)
+            elif kind is dict and type(old) is dict:
+                if len(item) != len(old) or not same_dict(item, old, limits):
+                    places.append(place)
+            elif not same(item, old, limits):
+                places.append(place)
+        place += 1
+    if not places and len(value) == place:
+        return previous
+    entries = list(value.items())
+    changed = [entries[place] for place in places] + entries[place:]
+    target, parts = known.copy(), dict(previous.parts or ())
+    room = limits.max_bytes + BASE_COST - previous.size
+    for key, _ in changed:
+        if key in target:
+            old, part = target[key], parts.pop(key, None)
+            room += len(key) + 8  # KEY_COST + ENTRY_COST
+            if part is not None:
+                room += part.cost
+            elif type(old) is str:
+                room += len(old)
+            elif type(old) is float:
+                room += FLOAT_COST - ENTRY_COST
+    return _filled(value, changed, target, parts, room, limits, {}, {})
+
+
+def _store(
+    value: dict[Any, Any], limits: Limits, known: dict[str, Node], known_parts: dict[str, Part] | None
+) -> Snapshot:
+    """All of a dict, with what is still as it is `known` taken over."""
+    if len(value) * 8 > limits.max_bytes or limits.depth <= 0:  # KEY_COST + ENTRY_COST
         raise TooMuch
-    for key, item in value.items():
+    return _filled(value, value.items(), {}, {}, limits.max_bytes, limits, known, known_parts or {})
+
+
+def _filled(
+    value: dict[Any, Any],
+    entries: Iterable[tuple[Any, Any]],
+    target: dict[str, Node],
+    parts: dict[str, Part],
+    room: int,
+    limits: Limits,
+    known: dict[str, Node],
+    known_parts: dict[str, Part],
+) -> Snapshot:
+    """The capture of `value`, of which `target` has all but `entries`."""
+    depth = limits.depth
+    for key, item in entries:
         if type(key) is not str:
             return _all(value, limits)
         kind = type(item)
         room -= len(key) + 8  # KEY_COST + ENTRY_COST
-        unchanged -= 1
         if kind is str:
             target[key] = item
             room -= len(item)
@@ -171,7 +220,7 @@ def _store(value: dict[Any, Any], limits: Limits, previous: Snapshot | None, unc
             room -= FLOAT_COST - ENTRY_COST
         elif kind is bool:
             target[key] = TRUE if item else FALSE
-        elif key in known_parts and (unchanged >= 0 or same(item, known[key], limits)):
+        elif key in known_parts and same(item, known[key], limits):
             target[key] = known[key]
             parts[key] = part = known_parts[key]
             room -= part.cost
