@@ -240,3 +240,30 @@ def test_a_file_of_the_first_version_can_be_sent_from(store: Store, path: Path) 
     box = Outbox(store, HERE)
     assert names(box, box.claim()) == ["Flow 7"]
     assert len(store.traces()) > 1
+
+
+def test_a_sender_never_makes_a_deleted_store_again(store: Store) -> None:
+    """What was deleted stays deleted, whatever a sender still has to say of it."""
+    keep(store, made_trace(1), HERE)
+    box = Outbox(store, HERE)
+    claims = box.claim()
+    for file in Path(store.path).parent.iterdir():
+        file.unlink()
+
+    box.renew(claims)
+    box.confirm([sent_wholly(claim) for claim in claims], 2)
+    box.release(claims, "no answer")
+    assert (box.claim(), box.left(), list(Path(store.path).parent.iterdir())) == ([], 0, [])
+
+
+def test_what_was_sent_from_a_deleted_store_says_nothing_of_the_next(store: Store) -> None:
+    """Numbers begin anew in a new file, and its traces are still to be sent."""
+    keep(store, made_trace(1), HERE)
+    box = Outbox(store, HERE)
+    claims = box.claim()
+    for file in Path(store.path).parent.iterdir():
+        file.unlink()
+    keep(store, made_trace(2), HERE)
+
+    box.confirm([sent_wholly(claim) for claim in claims], 2)
+    assert names(box, box.claim()) == ["Flow 2"]

@@ -44,7 +44,7 @@ def _uncounted(store: Store) -> list[str]:
 def _complete(store: Store, ids: list[str]) -> bool:
     updates = [_update(store, id) for id in ids]
     try:
-        with store.transaction() as connection:
+        with store.transaction(create=False) as connection:
             connection.executemany(_COMPLETE, updates)
     except StoreError:
         return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from . import pruning
@@ -28,12 +30,12 @@ CLAIM_TRACES = 100
 # One that ends later than any that began now was given before the clock was set back.
 _FREE = "(o.lease_ns <= ? OR o.lease_ns > ?)"
 _ENDED = """
-SELECT o.trace, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
+SELECT o.trace, t.id, o.spans, o.sent FROM outbox o JOIN traces t ON t.number = o.trace
 WHERE o.destination = ? AND {free} AND t.end_ns IS NOT NULL {chosen}
 ORDER BY o.attempts, o.trace DESC LIMIT ?
 """
 _RUNNING = """
-SELECT o.trace, o.spans, o.sent, w.host, w.boot, w.pid, w.started, w.renewed_ns
+SELECT o.trace, t.id, o.spans, o.sent, w.host, w.boot, w.pid, w.started, w.renewed_ns
 FROM outbox o JOIN traces t ON t.number = o.trace JOIN writers w ON w.number = t.writer
 WHERE o.destination = ? AND {free} AND t.end_ns IS NULL {chosen}
 """
@@ -42,6 +44,8 @@ SELECT number, host, boot, pid, started, renewed_ns FROM writers
 WHERE number IN (SELECT leased_by FROM outbox WHERE lease_ns > ?)
 """
 _THIS = "WHERE destination = ? AND trace = ?"
+# In a file that took the place of the one that was claimed from, the same number is another trace.
+_CLAIMED = f"{_THIS} AND EXISTS (SELECT 1 FROM traces t WHERE t.number = outbox.trace AND t.id = ?)"
 _PAGE = """
 SELECT span_id, parent_id, kind, name, status, start_ns, end_ns, input, output, changes, body
 FROM spans WHERE trace = ? AND span_id IN ({})
@@ -62,6 +66,7 @@ class Claim(Record):
     """
 
     trace: int
+    id: str
     spans: int
     sent: int
 
@@ -104,21 +109,26 @@ class Outbox:
         had taken, that is gone. Nobody else gets them until they are confirmed, released, or the
         lease runs out.
         """
-        with self.store.transaction() as connection:
+        if self._is_gone:
+            return []
+        with self.store.transaction(create=False) as connection:
             found = self._find(connection, limit, only, thorough)
             if found:
                 me, end_ns = sign_of_life(connection), _lease_end()
                 number = number_of(connection, self.destination)
                 connection.executemany(
                     f"UPDATE outbox SET leased_by = ?, lease_ns = ? {_THIS}",
-                    [(me, end_ns, number, trace) for trace, _, _ in found],
+                    [(me, end_ns, number, trace) for trace, *_ in found],
                 )
-        counts = plan(self.store, [trace for trace, spans, _ in found if spans is None])
-        return [Claim(trace, counts[trace] if spans is None else spans, sent) for trace, spans, sent in found]
+        counts = plan(self.store, [trace for trace, _, spans, _ in found if spans is None])
+        return [
+            Claim(trace, id, counts[trace] if spans is None else spans, sent)
+            for trace, id, spans, sent in found
+        ]
 
     def _find(
         self, connection: sqlite3.Connection, limit: int, only: Sequence[str] | None, thorough: bool
-    ) -> list[tuple[int, int | None, int]]:
+    ) -> list[tuple[int, str, int | None, int]]:
         now = time.time_ns()
         number = number_of(connection, self.destination)
         chosen = "" if only is None else f"AND t.id IN ({', '.join('?' * len(only))})"
@@ -127,20 +137,22 @@ class Outbox:
             _free_leases_of_the_gone(connection, now)
         found = connection.execute(_ENDED.format(chosen=chosen, free=_FREE), (*arguments, limit)).fetchall()
         if thorough and len(found) < limit:
-            for trace, spans, sent, *writer, renewed_ns in connection.execute(
+            for trace, id, spans, sent, *writer, renewed_ns in connection.execute(
                 _RUNNING.format(chosen=chosen, free=_FREE), arguments
             ):
                 if Writer(*writer).is_gone(renewed_ns):
-                    found.append((trace, spans, sent))
+                    found.append((trace, id, spans, sent))
         return found[:limit]
 
     def renew(self, claims: Iterable[Claim]) -> None:
         """Keep what this process has taken."""
-        with self.store.transaction() as connection:
+        with self._noting() as connection:
+            if connection is None:
+                return
             number = number_of(connection, self.destination)
             connection.executemany(
-                f"UPDATE outbox SET lease_ns = ? {_THIS}",
-                [(_lease_end(), number, claim.trace) for claim in claims],
+                f"UPDATE outbox SET lease_ns = ? {_CLAIMED}",
+                [(_lease_end(), number, claim.trace, claim.id) for claim in claims],
             )
 
     # Reading what is to be sent.
@@ -180,17 +192,19 @@ class Outbox:
 
     def confirm(self, claims: Iterable[Claim], accepted: int, rejected: int = 0) -> None:
         """Note how far each trace is sent now; `accepted` and `rejected` spans are counted."""
-        with self.store.transaction() as connection:
+        with self._noting() as connection:
+            if connection is None:
+                return
             number = number_of(connection, self.destination)
             for claim in claims:
-                arguments = (number, claim.trace)
+                arguments = (number, claim.trace, claim.id)
                 if claim.sent < claim.spans:
                     connection.execute(
-                        f"UPDATE outbox SET sent = ?, lease_ns = ? {_THIS}",
+                        f"UPDATE outbox SET sent = ?, lease_ns = ? {_CLAIMED}",
                         (claim.sent, _lease_end(), *arguments),
                     )
                 else:
-                    connection.execute(f"DELETE FROM outbox {_THIS}", arguments)
+                    connection.execute(f"DELETE FROM outbox {_CLAIMED}", arguments)
                     self._forget(connection, claim.trace)
             connection.execute(
                 f"{_COUNT}, sent_ns = ?, failure = NULL, failure_ns = NULL WHERE number = ?",
@@ -207,17 +221,33 @@ class Outbox:
 
     def release(self, claims: Iterable[Claim], failure: str | None = None) -> None:
         """Give back what was taken; `failure` says why it could not be sent, if it was tried."""
-        with self.store.transaction() as connection:
+        with self._noting() as connection:
+            if connection is None:
+                return
             number = number_of(connection, self.destination)
             connection.executemany(
-                f"UPDATE outbox SET leased_by = NULL, lease_ns = 0, attempts = attempts + ? {_THIS}",
-                [(failure is not None, number, claim.trace) for claim in claims],
+                f"UPDATE outbox SET leased_by = NULL, lease_ns = 0, attempts = attempts + ? {_CLAIMED}",
+                [(failure is not None, number, claim.trace, claim.id) for claim in claims],
             )
             if failure is not None:
                 connection.execute(
                     "UPDATE destinations SET failure = ?, failure_ns = ? WHERE number = ?",
                     (failure, time.time_ns(), number),
                 )
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether somebody deleted the file: what waited in it is not to be sent, and it stays deleted."""
+        return self.store.path != MEMORY and not os.path.lexists(self.store.path)
+
+    @contextmanager
+    def _noting(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, for writing what became of claims; None where the file is gone."""
+        if self._is_gone:
+            yield None
+            return
+        with self.store.transaction(create=False) as connection:
+            yield connection
 
     def left(self, *, own: bool = False, reachable: bool = False) -> int:
         """How many spans of traces that ended wait to be sent.

@@ -148,7 +148,7 @@ def _paged_timings(store: Store, of: str) -> Iterator[Timing]:
 def _keep(store: Store, rows: Sequence[_Row], counts: dict[int, int]) -> None:
     if not (rows or counts):
         return
-    with store.transaction() as connection:
+    with store.transaction(create=False) as connection:
         connection.executemany("INSERT OR REPLACE INTO exports VALUES (?, ?, ?, ?)", rows)
         connection.executemany(
             "UPDATE outbox SET spans = ? WHERE trace = ?",
