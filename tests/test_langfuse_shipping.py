@@ -17,7 +17,7 @@ from store_support import made_trace, run_child, until
 
 from pocketflow_tracing.config import TracingConfig
 from pocketflow_tracing.delivery import Delivery
-from pocketflow_tracing.delivery.shipping.shipper import THREAD_NAME
+from pocketflow_tracing.delivery.shipping.lane import THREAD_NAME
 from pocketflow_tracing.sinks.langfuse import langfuse_sink
 from pocketflow_tracing.store import Store
 from pocketflow_tracing.store.outbox import Outbox

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..bridge import is_sent
 from ..errors import tell_failure, tell_once
 from ..live import LiveTrace
 from ..model import Trace
@@ -85,9 +84,8 @@ class Delivery(Queue):
         if self._thread is not None:
             self.alarm = self._calm
         self._register()
-        if is_sent(trace.config):
-            # Now, since no thread can be started any more once the process ends.
-            self.shipper.begin(debug=trace.debug)
+        # Now, since no thread can be started any more once the process ends.
+        self.shipper.begin(trace.config)
         self.records.append((STARTED, trace))
         if self._thread is None or self._is_asleep:
             self.call_worker()

@@ -24,6 +24,8 @@ HOPELESS_FAILURES = 2
 """So many in a row, and whoever waits need not wait longer."""
 RENEW_SECONDS = 10.0
 MOST_URLS = 100
+GIVE_UP_SECONDS = 0.05
+"""So long before the end of the process comes to its own, the last request is given up."""
 
 
 class Courier:
@@ -45,6 +47,9 @@ class Courier:
         """Whether the destination takes nothing as things are set up."""
         self.not_before = 0.0
         """When it is time to try again (monotonic)."""
+        self.until = float("inf")
+        """When it gives up, since the process ends (monotonic)."""
+        self._failed_before_end = 0
         self._asked_until = self._failed_at = 0.0
         self.is_sending = False
         self.sent_traces = self.sent_spans = self.rejected_spans = 0
@@ -157,6 +162,8 @@ class Courier:
         if self._sender is None:
             self._sender = Sender(self.sink.endpoint)
         body = body_of(pieces, compresses=self.sink.endpoint.compresses, pace=self._pace)
+        # A request that is given up in time is noted as failed, and what it held is free at once.
+        self._sender.client.until = self.until - GIVE_UP_SECONDS
         self.attempts += 1
         self.is_sending = True
         try:
@@ -230,6 +237,16 @@ class Courier:
         """Try again now, unless that is of no use, or the server asked for patience."""
         if not self.is_refused:
             self.not_before = self._asked_until
+
+    def finish_by(self, until: float) -> None:
+        """The process ends: `until` then, requests come to their end one way or the other."""
+        self.until = until
+        self._failed_before_end = self.attempts_failed
+
+    def may_succeed(self) -> bool:
+        """Whether it is worth waiting for, after `finish_by`: nothing went wrong since, and there is time."""
+        is_untroubled = self.attempts_failed == self._failed_before_end and not self.is_refused
+        return is_untroubled and max(time.monotonic(), self.not_before) < self.until
 
     def gave_up(self, attempts: int, deadline: float) -> bool:
         """Whether one of the attempts after the first `attempts` failed, like the one before it.

@@ -18,6 +18,7 @@ import urllib3
 from ..network import version
 
 CONNECT_SECONDS = 5.0
+LEAST_SECONDS = 0.001
 MAX_ANSWER_BYTES = 64 * 1024
 FAILURES = (urllib3.exceptions.HTTPError, OSError, ValueError, ImportError)
 """What a request may raise: no connection, no certificate, a proxy that cannot be used, …."""
@@ -46,6 +47,8 @@ class Client:
         self._url = url
         self._seconds = timeout_seconds
         self._certificate = certificate
+        self.until = float("inf")
+        """When every request has to be over, whatever its time limit (monotonic)."""
         self._pools: urllib3.PoolManager | None = None
 
     def request(
@@ -54,11 +57,12 @@ class Client:
         """What the server answers, never following it elsewhere; raises one of FAILURES."""
         if self._pools is None:
             self._pools = _pools(self._url, self._certificate)
+        left, seconds = max(LEAST_SECONDS, self.until - time.monotonic()), self._seconds
         with _unseen():
             answered = self._pools.request(
                 method, url, body=body, headers={"User-Agent": f"pocketflow-tracing/{version()}", **headers},
                 retries=False, redirect=False, preload_content=False,
-                timeout=urllib3.Timeout(connect=min(self._seconds, CONNECT_SECONDS), read=self._seconds),
+                timeout=urllib3.Timeout(left, connect=min(seconds, CONNECT_SECONDS), read=seconds),
             )  # fmt: skip
             try:
                 content = self._read(answered)
@@ -70,7 +74,7 @@ class Client:
 
     def _read(self, answered: urllib3.BaseHTTPResponse) -> bytes:
         """The beginning of the answer; one that trickles in is not waited for for ever."""
-        until = time.monotonic() + self._seconds
+        until = min(time.monotonic() + self._seconds, self.until)
         content = b""
         while piece := answered.read1(MAX_ANSWER_BYTES):
             content += piece

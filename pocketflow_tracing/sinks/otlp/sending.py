@@ -64,6 +64,8 @@ class Sender:
         except urllib3.exceptions.NewConnectionError as failure:  # a timeout too, to urllib3
             return Answer(Verdict.LATER, cause_of(failure))
         except urllib3.exceptions.TimeoutError:
+            if time.monotonic() >= self.client.until:
+                return Answer(Verdict.LATER, "no answer before the process ended")
             return Answer(Verdict.LATER, f"no answer within {self._endpoint.timeout_seconds:g} s")
         except FAILURES as failure:
             return Answer(Verdict.LATER, cause_of(failure))
