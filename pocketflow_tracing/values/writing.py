@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model import JSON
+from .media import SHORTEST, holds_media, without_media
 from .nodes import BOOL, BYTES, CUT, FALSE, FIELDS, HEAD, ITEMS, PAIRS, STUB, TRUE, Mark, Node, inner
 from .patterns import REDACTED, continues_key, is_card, opens_key
 from .redaction import ALL_SECRET, LONGEST_SEEN, OPEN, Policy, encodable
@@ -47,7 +48,11 @@ class Writer:
         if not self.pending:
             return
         pending, self.pending = self.pending, []
-        suspects = set(self.policy.suspects([entry[2] for entry in pending]))
+        texts = [entry[2] for entry in pending]
+        if len(max(texts, key=len)) >= SHORTEST:
+            pending = [self._without_media(*entry) for entry in pending]
+            texts = [entry[2] for entry in pending]
+        suspects = set(self.policy.suspects(texts))
         clean: list[str] = []
         opened: list[tuple[Any, Any, Path]] = []
         for index, (holder, key, text, path) in enumerate(pending):
@@ -62,6 +67,11 @@ class Writer:
         self.policy.seen.add_clean(clean)
         for opening in opened:
             self._hide_lines(*opening)
+
+    def _without_media(self, holder: Any, key: Any, text: str, path: Path) -> tuple[Any, Any, str, Path]:
+        if holds_media(text):
+            text = holder[key] = without_media(text, len(text), len(text))[0]
+        return holder, key, text, path
 
     def _hide_lines(self, shown: list[JSON], first: int, path: Path) -> None:
         """Mask the lines of a private key, which begins in the item `first` of a list."""
@@ -119,6 +129,8 @@ class Writer:
         if secret and text:
             self.tell(self.redacted, path)
             return REDACTED
+        if keep is None and holds_media(text):
+            text = without_media(text, len(text), len(text))[0]
         shown, masked = self.policy.masked(text, keep)
         if masked:
             self.tell(self.redacted, path)
@@ -126,6 +138,11 @@ class Writer:
 
     def _cut(self, node: Mark, path: Path, secret: int) -> JSON:
         _, head, keep, length = node
+        if not secret and holds_media(head):
+            head, keep, hidden = without_media(head, keep, length)
+            if not hidden:
+                return self._text(head, None, path, secret)
+            length = keep + hidden
         self.tell(self.truncated, path)
         shown = self._text(head, keep, path, secret)
         return f"{shown}… +{length - keep:,} more" if type(shown) is str and not secret else shown
