@@ -169,3 +169,30 @@ def test_doctor_looks_at_another_backend(plain: CommandLine, server: Server) -> 
     assert "does not accept traces: no answer within 0.2 s" in out
     out = plain("doctor", status=1, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1200")
     assert "no answer within 1.2 s" in out
+
+
+@pytest.mark.parametrize(
+    ("model", "attributes", "provider", "operation"),
+    [
+        ("gpt-5", {}, "openai", "chat"),
+        ("azure/gpt-5", {}, "azure.ai.openai", "chat"),
+        ("openrouter/anthropic/claude-x", {}, "anthropic", "chat"),
+        ("text-embedding-3-small", {}, "openai", "embeddings"),
+        ("mine", {"provider": "groq", "operation": "text_completion"}, "groq", "text_completion"),
+        ("mine", {"type": "embedding"}, None, "embeddings"),
+        (None, {}, None, "chat"),
+    ],
+)
+def test_a_model_call_says_who_serves_it_and_what_it_does(
+    model: str | None, attributes: dict[str, str], provider: str | None, operation: str
+) -> None:
+    """As the span says, or as far as the model's name tells; a guess that has no ground is not made."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from pocketflow_tracing.sinks.otlp.encoding import Attributes
+    from pocketflow_tracing.sinks.otlp.spans import _put_generation
+
+    span = Span()
+    _put_generation(Attributes(span.attributes), {"model": model}, attributes)
+    found = attributes_of(span)
+    assert (found.get("gen_ai.provider.name"), found["gen_ai.operation.name"]) == (provider, operation)

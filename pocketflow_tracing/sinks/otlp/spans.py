@@ -24,6 +24,20 @@ _USAGE = {
     "cache_creation_input_tokens": "cache_creation.input_tokens",
 }
 
+# https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
+_PREFIXES = {
+    "anthropic": "anthropic", "azure": "azure.ai.openai", "bedrock": "aws.bedrock", "cohere": "cohere",
+    "deepseek": "deepseek", "gemini": "gcp.gemini", "groq": "groq", "mistral": "mistral_ai",
+    "openai": "openai", "perplexity": "perplexity", "vertex_ai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai", "xai": "x_ai",
+}  # fmt: skip
+_MODELS = {
+    "gpt-": "openai", "chatgpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai",
+    "text-embedding-": "openai", "claude": "anthropic", "gemini": "gcp.gemini", "command": "cohere",
+    "deepseek": "deepseek", "mistral": "mistral_ai", "mixtral": "mistral_ai", "grok": "x_ai",
+    "sonar": "perplexity",
+}  # fmt: skip
+
 
 class PlainSpans:
     """Makes the spans of one trace."""
@@ -48,7 +62,7 @@ class PlainSpans:
         self._put_trace(put)
         _put_span(put, row, body)
         if body.get("generation") is not None:
-            _put_generation(put, body["generation"])
+            _put_generation(put, body["generation"], body.get("attributes", {}))
         if row.status == Status.ERROR.value:
             _put_error(span, row, body)
 
@@ -75,9 +89,11 @@ def _put_span(put: Attributes, row: ExportRow, body: dict[str, JSON]) -> None:
         put.put(f"pocketflow.{name}", value)
 
 
-def _put_generation(put: Attributes, generation: dict[str, JSON]) -> None:
-    put.text("gen_ai.operation.name", "chat")
-    put.put("gen_ai.request.model", generation.get("model"))
+def _put_generation(put: Attributes, generation: dict[str, JSON], attributes: dict[str, JSON]) -> None:
+    model = generation.get("model")
+    put.text("gen_ai.operation.name", _operation(model, attributes))
+    put.put("gen_ai.provider.name", _provider(model, attributes))
+    put.put("gen_ai.request.model", model)
     for name, value in list((generation.get("parameters") or {}).items())[:MAX_ENTRIES]:
         prefix = "gen_ai.request." if name in _REQUEST else "pocketflow.parameters."
         put.put(prefix + name, value)
@@ -85,6 +101,28 @@ def _put_generation(put: Attributes, generation: dict[str, JSON]) -> None:
         put.put(f"gen_ai.usage.{_USAGE.get(name, name)}", count)
     if generation.get("cost"):
         put.text("pocketflow.cost", compact(generation["cost"]))
+
+
+def _operation(model: JSON, attributes: dict[str, JSON]) -> str:
+    named = attributes.get("operation")
+    if isinstance(named, str):
+        return named
+    embeds = attributes.get("type") == "embedding" or (isinstance(model, str) and "embed" in model.lower())
+    return "embeddings" if embeds else "chat"
+
+
+def _provider(model: JSON, attributes: dict[str, JSON]) -> JSON:
+    """Who serves the model: as the span says, else by a prefix like `openai/`, else by whose model it is."""
+    named = attributes.get("provider")
+    if isinstance(named, str):
+        return named
+    if not isinstance(model, str):
+        return None
+    prefix, slash, rest = model.lower().partition("/")
+    if slash and prefix in _PREFIXES:
+        return _PREFIXES[prefix]
+    name = rest.rpartition("/")[2] if slash else prefix
+    return next((provider for beginning, provider in _MODELS.items() if name.startswith(beginning)), None)
 
 
 def _put_error(span: WireSpan, row: ExportRow, body: dict[str, JSON]) -> None:
