@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import report_failure
+from .errors import report_failure, tell_once
 from .live import LiveSpan, span_hex, trace_hex
 
 if TYPE_CHECKING:
@@ -55,6 +56,29 @@ def current_parent() -> Parent | None:
     except Exception as failure:  # it is being imported right now, or is not what it seems
         report_failure(BRIDGE, failure)
         return None
+
+
+def client_mask(public_key: str | None) -> Callable[..., Any] | None:
+    """The `mask` of the program's own Langfuse client for this project, if there is one.
+
+    Where there is a client and it cannot be told whether it has a mask, what is given hides everything.
+    """
+    module = sys.modules.get("langfuse._client.resource_manager")
+    clients = getattr(getattr(module, "LangfuseResourceManager", None), "_instances", None)
+    client = clients.get(public_key) if type(clients) is dict and public_key else None
+    if client is None:
+        return None
+    found = getattr(client, "mask", _unknown)
+    return found if found is None or callable(found) else _unknown
+
+
+def _unknown(**keywords: Any) -> Any:
+    tell_once(
+        "langfuse:mask",
+        "[TRACING] this version of langfuse does not show whether your client has a mask: values are hidden; "
+        "give TracingConfig(mask=…)",
+    )
+    raise TypeError("unknown mask")
 
 
 def attach(span: LiveSpan) -> None:

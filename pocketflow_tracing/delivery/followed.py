@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..bridge import client_mask
 from ..errors import tell_failure
 from ..live import LiveSpan, LiveTrace, clock, trace_hex
 from ..model import Span, Status, Trace
@@ -43,6 +44,8 @@ class Followed:
         """Whether the trace's own row has to be written with the next batch."""
         self._tally = Tally()
         self._policy = Policy.of(live.config)
+        if live.config.mask is None:
+            self._policy.whole_mask = client_mask(live.config.langfuse_public_key)
         self._allowance = Allowance(live.config.max_trace_bytes)
         self._has_room_for_input = False
         self._place: object = None

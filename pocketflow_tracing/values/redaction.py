@@ -91,6 +91,8 @@ class Policy:
         self.own_keys = tuple(own_keys)
         self.keys = KeyNames(self.own_keys) if self.own_keys else _KEYS
         self.mask = mask
+        self.whole_mask: Callable[..., Any] | None = None
+        """A mask as Langfuse's clients have them: called with a whole value as `data`."""
         self.own_patterns = [re.compile(pattern) for pattern in own_patterns]
         secrets = of_environment(self.keys) if redact else frozenset()
         self.learned = Learned(secrets)
@@ -117,7 +119,7 @@ class Policy:
             if policy._config is config:
                 return policy
         inner = Policy.of(config)
-        inner.learned, inner._family = self.learned, self._family
+        inner.learned, inner._family, inner.whole_mask = self.learned, self._family, self.whole_mask
         self.redact = self.redact or inner.redact
         self.own_keys = tuple(dict.fromkeys(self.own_keys + inner.own_keys))
         self.own_patterns = list(dict.fromkeys(self.own_patterns + inner.own_patterns))
@@ -141,10 +143,15 @@ class Policy:
 
     def mask_text(self, text: str, path: str = "") -> str:
         """`text` with every secret replaced; `path` is for a mask of the user's own."""
+        shown: Any = self.masked(text)[0]
         if self.mask is not None:
-            own = self.own_mask(self.masked(text)[0], path)
-            return own if type(own) is str else REDACTED
-        return self.masked(text)[0]
+            shown = self.own_mask(shown, path)
+        if self.whole_mask is not None and type(shown) is str:
+            try:
+                shown = self.whole_mask(data=shown)
+            except Exception:
+                return FAILED
+        return encodable(shown) if type(shown) is str else REDACTED
 
     def own_mask(self, value: Any, path: str) -> Any:
         """What the user's own mask makes of a plain value; its failure hides the value."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ..jsontext import PIECE, to_json, to_json_in_pieces, utf8_size
@@ -42,14 +43,28 @@ class Rendered:
 def render(value: Any, policy: Policy, path: str) -> Rendered:
     """The JSON form of a snapshot, of snapshots by name, of a change set, or of plain metadata."""
     try:
-        kind = type(value)
-        if kind is ChangeSet:
-            return _changes(value, policy, path)
-        if kind is dict and value and all(type(part) is Snapshot for part in value.values()):
-            return _named(value, policy, path)
-        return _alone(value if kind is Snapshot else snapshot(value, Limits()), policy, path)
+        found = _rendered(value, policy, path)
+        return found if policy.whole_mask is None else _masked_whole(found, policy.whole_mask, policy, path)
     except Exception:  # whatever is wrong with it, nothing goes out unmasked
         return Rendered(FAILED, redacted=[path])
+
+
+def _rendered(value: Any, policy: Policy, path: str) -> Rendered:
+    kind = type(value)
+    if kind is ChangeSet:
+        return _changes(value, policy, path)
+    if kind is dict and value and all(type(part) is Snapshot for part in value.values()):
+        return _named(value, policy, path)
+    return _alone(value if kind is Snapshot else snapshot(value, Limits()), policy, path)
+
+
+def _masked_whole(found: Rendered, mask: Any, policy: Policy, path: str) -> Rendered:
+    """What a mask of whole values makes of one that is masked already; it gets a copy of its own."""
+    limits = Limits(max_depth=100, max_bytes=max(Limits().max_bytes, 2 * utf8_size(found.text)))
+    shown = _alone(snapshot(mask(data=json.loads(found.text)), limits), policy, path)
+    if shown.text == found.text:
+        return found
+    return Rendered(shown.value, shown.text, [*found.redacted, path], [*found.truncated, *shown.truncated])
 
 
 def _alone(captured: Snapshot, policy: Policy, path: str) -> Rendered:
