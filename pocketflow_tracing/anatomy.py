@@ -25,6 +25,7 @@ from .reading import (
     class_name,
     fields_of,
     functions_in,
+    lineage,
     nested_codes,
     on_class,
     runs_code,
@@ -96,8 +97,7 @@ class Machinery:
     __slots__ = (
         "arguments", "bytecode", "calls", "code", "entry", "exec_local", "first_phase", "is_batch",
         "is_generator", "is_lazy", "is_suspendable", "kind", "landings", "name", "own", "owner_name",
-        "passes_on", "prep_local", "quiet_lines", "role",
-        "starts_early",
+        "passes_on", "prep_local", "quiet_lines", "role", "starts_early",
     )  # fmt: skip
 
     def __init__(
@@ -196,14 +196,14 @@ class NodeType:
     """What the recorder needs to know of a node's class, found out once."""
 
     __slots__ = (
-        "is_plain", "kind", "may_be_ordinary", "name", "phases", "runs_code", "starts_early",
+        "is_plain", "kind", "lineage", "may_be_ordinary", "name", "phases", "runs_code", "starts_early",
         "starts_plainly",
     )  # fmt: skip
 
     def __init__(
         self, cls: type, kind: SpanKind, empty_phases: Container[int], bases: Iterable[type]
     ) -> None:
-        self.name = class_name(cls)
+        self.name, self.lineage = class_name(cls), lineage(cls)
         self.kind = kind
         self.is_plain = any(
             True for name in ("_run", "_run_async") for _ in functions_in(on_class(cls, name), name)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from .bridge import Parent, parsed
 from .config import TracingConfig
+from .config.kinds import NODE_TYPES, read_node_types
 from .errors import ArgumentTypeError, ArgumentValueError
 from .scopes import Settings
 from .sinks.base import Sink
@@ -25,6 +26,7 @@ def settings_of(
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
     parent: str | None = None,
+    node_types: Mapping[type | str, str] | None = None,
 ) -> Settings:
     """The keywords that `trace_flow` and `tracing` share; raises ArgumentTypeError."""
     if config is not None and not isinstance(config, TracingConfig):
@@ -35,7 +37,15 @@ def settings_of(
             raise ArgumentTypeError(f"{name} must be text; it is {_shown(text)}")
     texts_of_tags = _several(tags, str, "tags must be a list of texts, like ['nightly']")
     return Settings(
-        config, flow_name, session_id, user_id, texts_of_tags, _metadata(metadata), variant, _parent(parent)
+        config,
+        flow_name,
+        session_id,
+        user_id,
+        texts_of_tags,
+        _metadata(metadata),
+        variant,
+        _parent(parent),
+        _node_types(node_types),
     )
 
 
@@ -68,6 +78,14 @@ def _parent(parent: Any) -> Parent | None:
             f"it is {_shown(parent)}"
         )
     return found
+
+
+def _node_types(node_types: Any) -> dict[type | str, str]:
+    try:
+        return {} if node_types is None else dict(read_node_types(node_types))
+    except ValueError:
+        found = repr(node_types) if isinstance(node_types, Mapping) else _shown(node_types)
+        raise ArgumentValueError(f"node_types must be {NODE_TYPES.wanted}; it is {found[:80]}") from None
 
 
 def _metadata(metadata: Any) -> dict[str, Any]:

@@ -151,6 +151,8 @@ class LiveTrace:
         self.tags: list[str] = []
         self.metadata: dict[str, Any] = {}
         self.variant: str | None = None
+        self.node_types: dict[int | str, str] = {}
+        """What nodes are declared as, by `id` or name of their class, or of one that it inherits from."""
         self.project: str | None = None
         """Where it ran: the name of the working directory at the start."""
         self.graph = Graph()

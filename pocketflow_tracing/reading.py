@@ -68,6 +68,12 @@ def class_name(cls: type) -> str:
     return str(type.__dict__["__name__"].__get__(cls))
 
 
+def lineage(cls: type) -> tuple[int | str, ...]:
+    """A class and what it inherits from, nearest first: the `id` of each, and its name."""
+    bases = type.__getattribute__(cls, "__mro__")
+    return tuple(key for base in bases for key in (id(base), class_name(base)))
+
+
 def functions_in(attribute: object, name: str, depth: int = 4) -> Iterator[FunctionType]:
     """The Python functions called `name` that `attribute` leads to.
 

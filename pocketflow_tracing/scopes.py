@@ -16,8 +16,8 @@ class Settings:
     """What a `trace_flow` or `tracing` was given; None and empty mean: left open."""
 
     __slots__ = (
-        "config", "flow_name", "metadata", "parent", "session_id", "sinks", "store", "tags", "user_id",
-        "variant",
+        "config", "flow_name", "metadata", "node_types", "parent", "session_id", "sinks", "store", "tags",
+        "user_id", "variant",
     )  # fmt: skip
 
     def __init__(
@@ -30,6 +30,7 @@ class Settings:
         metadata: dict[str, Any] | None = None,
         variant: str | None = None,
         parent: tuple[int, int] | None = None,
+        node_types: dict[type | str, str] | None = None,
     ) -> None:
         self.config = config
         self.flow_name = flow_name
@@ -40,6 +41,8 @@ class Settings:
         self.variant = variant
         self.parent = parent
         """The ids of the trace and the span, maybe of another machine, that runs belong beneath."""
+        self.node_types: dict[type | str, str] = {} if node_types is None else node_types
+        """What the nodes of a class, or of a class of that name, are declared as."""
         self.sinks: tuple[Sink, ...] | None = None
         self.store = True
         """Whether the local store keeps the traces too; off where sinks were given in its place."""
@@ -50,7 +53,8 @@ class Settings:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles of decorated flows carry their settings, or none where these cannot be pickled."""
         named = (self.flow_name, self.session_id, self.user_id)
-        values = (self.config, *named, self.tags, self.metadata, self.variant, self.parent)
+        rest = (self.tags, self.metadata, self.variant, self.parent, self.node_types)
+        values = (self.config, *named, *rest)
         import pickle  # only programs that pickle pay for it
 
         try:

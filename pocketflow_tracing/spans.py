@@ -7,6 +7,7 @@ outlet, whose worker does the rest.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from .bridge import current_parent, is_sent
@@ -299,6 +300,7 @@ class Spans:
         trace.session_id, trace.user_id = config.session_id, config.user_id
         for scope in reversed(scopes):
             fill(trace, scope)
+        _add(trace, config.tags, config.metadata, config.node_types)
         trace.project = config.project or _working_directory()
         return trace
 
@@ -331,9 +333,29 @@ def fill(trace: LiveTrace, scope: Scope) -> None:
     trace.session_id = trace.session_id or settings.session_id
     trace.user_id = trace.user_id or settings.user_id
     trace.variant = trace.variant or settings.variant
-    trace.tags += [tag for tag in settings.tags if tag not in trace.tags]
-    taken = {name: trace.capture.value(value) for name, value in settings.metadata.items()}
-    trace.metadata = {**taken, **trace.metadata}
+    _add(trace, settings.tags, settings.metadata, settings.node_types)
+    if settings.config is not None:
+        given = settings.config.__dict__
+        _add(trace, given.get("tags"), given.get("metadata"), given.get("node_types"))
+
+
+def _add(
+    trace: LiveTrace,
+    tags: Iterable[str] | None,
+    metadata: Mapping[str, Any] | None,
+    node_types: Mapping[type | str, str] | None,
+) -> None:
+    """Give `trace` what it does not have yet of these."""
+    trace.tags += [tag for tag in tags or () if tag not in trace.tags]
+    if metadata:
+        taken = {name: trace.capture.value(metadata[name]) for name in metadata if name not in trace.metadata}
+        trace.metadata = {**taken, **trace.metadata}
+    if node_types:
+        # By id, since a metaclass may have a `__hash__` of its own; the settings keep the classes alive.
+        known: dict[int | str, str] = {
+            key if isinstance(key, str) else id(key): kind for key, kind in node_types.items()
+        }
+        trace.node_types = {**known, **trace.node_types}
 
 
 def _both_masks(outer: Any, inner: Any) -> Any:

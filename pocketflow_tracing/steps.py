@@ -134,6 +134,11 @@ class Step:
             said["max_attempts"] = self.max_attempts or self.attempts
         if self.action is not NOTHING:
             said["action"] = self.action
+        declared = self.span.trace.node_types
+        if declared and self.span.kind is not SpanKind.ITERATION:
+            kind = next((declared[key] for key in self.type.lineage if key in declared), None)
+            if kind is not None:
+                said["type"] = kind
         return said
 
 

@@ -43,6 +43,7 @@ def trace_flow(
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
     parent: str | None = None,
+    node_types: Mapping[type | str, str] | None = None,
 ) -> Callable[[T], T]: ...
 @overload
 def trace_flow(target: T, /) -> T: ...
@@ -58,6 +59,7 @@ def trace_flow(
     metadata: Mapping[str, Any] | None = None,
     variant: str | None = None,
     parent: str | None = None,
+    node_types: Mapping[type | str, str] | None = None,
 ) -> Any:
     """Trace every run of a flow: a class, an instance, a function or a coroutine function.
 
@@ -77,6 +79,7 @@ def trace_flow(
         metadata=metadata,
         variant=variant,
         parent=parent,
+        node_types=node_types,
     )
 
     def decorator(decorated: T) -> T:
@@ -126,6 +129,7 @@ class tracing(_Block):
         metadata: Mapping[str, Any] | None = None,
         variant: str | None = None,
         parent: str | None = None,
+        node_types: Mapping[type | str, str] | None = None,
         scope: str = "context",
         sinks: Sequence[Sink] | None = None,
     ) -> None:
@@ -140,6 +144,7 @@ class tracing(_Block):
             metadata=metadata,
             variant=variant,
             parent=parent,
+            node_types=node_types,
         )
         if sinks is not None:
             self._settings.sinks = sinks_given(sinks)

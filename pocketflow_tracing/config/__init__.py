@@ -136,6 +136,22 @@ class TracingConfig:
 
     _: KW_ONLY
 
+    tags: Sequence[str] = _setting(
+        kinds.TAGS,
+        (),
+        "POCKETFLOW_TRACING_TAGS",
+        doc="Tags of the traces, separated by commas.",
+        shown="none",
+    )
+    metadata: Mapping[str, Any] | None = _setting(
+        kinds.METADATA, None, doc="What else is to be known of the traces, by name."
+    )
+    node_types: Mapping[type | str, str] | None = _setting(
+        kinds.NODE_TYPES,
+        None,
+        doc="What nodes are in Langfuse, by class or name of one, like `{Decide: 'agent'}`.",
+    )
+
     enabled: bool = _switch(True, "POCKETFLOW_TRACING", doc="Trace at all; off makes every entry a no-op.")
     environment: str = _setting(
         kinds.ENVIRONMENT,
@@ -288,7 +304,7 @@ SETTINGS: tuple[Setting, ...] = tuple(column.default for column in fields(Tracin
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _SECRETS = {column.name for column in fields(TracingConfig) if not column.repr}
-_DICTS = {"serializers", "prices"}
+_DICTS = {"metadata", "node_types", "serializers", "prices"}
 _WATCH = Watch(
     (*(variable for setting in SETTINGS for variable in setting.variables), "XDG_DATA_HOME", "HOME")
 )  # the last two decide where the data folder is

@@ -31,6 +31,8 @@ _SWITCH = {
     "0": False,
     "no": False,
 }
+OBSERVATION_TYPES = ("agent", "tool", "chain", "retriever", "evaluator", "guardrail", "embedding", "span")
+"""What a node may be declared as: what Langfuse shows as such, a model call apart."""
 # Compiled when a value has to be read, which most programs never give.
 _ENVIRONMENT = r"(?!langfuse)[a-z0-9_-]{1,40}"
 _ADDRESS = r"(?i:https?)://[^\s/]+\S*"
@@ -158,6 +160,26 @@ def _several(value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def _tags(value: Any) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else _words(value)
+
+
+def _named(value: Any) -> dict[str, Any]:
+    table = _table(value)
+    if not all(isinstance(name, str) for name in table):
+        raise ValueError
+    return table
+
+
+def read_node_types(value: Any) -> dict[type | str, str]:
+    """Types by class of nodes or by its name; raises ValueError for anything else."""
+    table = _table(value)
+    for key, kind in table.items():
+        if not isinstance(key, (type, str)) or not isinstance(kind, str) or kind not in OBSERVATION_TYPES:
+            raise ValueError
+    return table
+
+
 def _function(value: Any) -> Any:
     if not callable(value):
         raise ValueError
@@ -191,6 +213,13 @@ ENVIRONMENT = Kind(
 )
 STORE = Kind(_store, "the path of a file, or off")
 WORDS = Kind(_words, "a list of words, like ['badge_number']")
+TAGS = Kind(_tags, "a list of texts, like ['nightly'], or one text like nightly,staging")
+METADATA = Kind(_named, "a dict with texts as keys")
+NODE_TYPES = Kind(
+    read_node_types,
+    f"a dict from classes of nodes, or their names, to one of {', '.join(OBSERVATION_TYPES)}, "
+    "like {Decide: 'agent'}",
+)
 PATTERNS = Kind(_patterns, "a list of regular expressions, like [r'EMP-\\d+']")
 FUNCTION = Kind(_function, "a function")
 SERIALIZERS = Kind(_serializers, "a dict from types to functions, like {Invoice: to_json}")

@@ -88,7 +88,7 @@ class Describer:
         action = attributes.get("action")
         if action is not None and span.kind in (SpanKind.NODE, SpanKind.FLOW):
             facts.append(Segment(f" {LEADS_TO} {visible(clip(str(action), self._most(MAX_NAME)))}", "action"))
-        notes = [*self._counts(span), *_generation_facts(span.generation)]
+        notes = [*_declared(span), *self._counts(span), *_generation_facts(span.generation)]
         if attributes.get("recovered"):
             notes.append("retried" if self._index.tried_again(span) else "caught by the fallback")
         elif span.status in self._state_words:
@@ -181,6 +181,12 @@ def place(error: ErrorInfo) -> str:
     file = re.split(r"[/\\]", innermost["file"])[-1]
     function = f" in {innermost['function']}" if innermost["function"] else ""
     return visible(clip(f"({file}:{innermost['line']}{function})", 120))
+
+
+def _declared(span: Span) -> list[str]:
+    """What the program declared a node or a step of its own as, such as an agent or a tool."""
+    declared = span.attributes.get("type")
+    return [visible(clip(declared, MAX_NAME))] if isinstance(declared, str) else []
 
 
 def _generation_facts(generation: Generation | None) -> list[str]:
