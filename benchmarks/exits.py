@@ -33,10 +33,10 @@ def program(host: str, when: str) -> None:
         def exec(self, prep_res: object) -> str:
             return "done"
 
-    keys = {"langfuse_public_key": "pk-lf-1", "langfuse_secret_key": "sk-lf-1", "langfuse_host": host}
-    config = TracingConfig(
-        store=Path(tempfile.mkdtemp()) / "traces.db", langfuse_timeout=0.5, **(keys if host else {})
-    )
+    config = TracingConfig(store=Path(tempfile.mkdtemp()) / "traces.db", langfuse_timeout=0.5)
+    if host:
+        config.langfuse_public_key, config.langfuse_secret_key = "pk-lf-1", "sk-lf-1"
+        config.langfuse_host = host
     for fails in (True, False) if when == "before" else (False,):
         with tracing(config):
             for _ in range(20):
