@@ -11,6 +11,7 @@ from .bridge import attach, detach
 from .errors import log
 from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
+from .reading import arguments_of
 from .scopes import get_here, set_here
 from .sharing import begin_post, was_alone_in_post
 from .spans import Spans
@@ -59,6 +60,22 @@ class Phases:
         if trace.is_bridged:
             attach(span)
 
+    @staticmethod
+    def entered(activation: Activation, frame: FrameType) -> None:
+        """`frame` runs the phase that an override calls: with what, was for the override to say."""
+        activation.entered = frame
+        span = activation.phase
+        assert span is not None
+        capture = span.capture
+        given = arguments_of(frame, activation.step.owner) if capture.inputs else ()
+        if span.kind is _POST:
+            if len(given) > 2 and capture.stores:
+                prep_res, exec_res = capture.value(given[1]), capture.value(given[2])
+                span.input = {**(span.input or {}), "prep_res": prep_res, "exec_res": exec_res}
+        elif span.kind is not _PREP and given:
+            span.input = {"prep_res": capture.value(given[0])}
+        span.start = clock()
+
     def move_on(self, activation: Activation, frame: FrameType) -> None:
         """`frame` does something else now: the phase has returned, or the frame has caught what it raised."""
         inner = activation.inner
@@ -95,6 +112,9 @@ class Phases:
         assert span is not None
         span.end = clock()
         activation.phase = None
+        if not activation.machinery.own:
+            result = result if activation.returned is None else activation.returned
+            activation.entered = activation.returned = None
         if span.trace.is_bridged:
             detach(span)
         if failed:
@@ -172,11 +192,11 @@ def _keep(activation: Activation, seen: Pictures, kind: SpanKind, out: Kept) -> 
     """Keep the picture of what a phase returned for whoever is given that next, if nothing runs between."""
     if kind is _POST:
         seen.post_out = out
-    elif activation.step.type.runs_code:
-        return  # which may change it first
+    elif activation.step.type.runs_code or not activation.machinery.passes_on:
+        return  # what runs next may change it first, or be rid of it
     elif kind is _PREP:
         seen.prep_out = out
-    elif activation.machinery.passes_on:
+    else:
         seen.exec_out = out
 
 
@@ -187,6 +207,8 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
     seen = step.pictures
     passes_on = activation.machinery.passes_on
     if kind is not _PREP and kind is not _POST:
+        if not activation.machinery.own and activation.machinery.entry is None:
+            return None  # known when its code begins, if that is watched
         # An attempt may change what the next one is given.
         is_first = passes_on and kind is _EXEC and activation.attempt == 1
         kept = seen.prep_out if seen is not None and is_first else None

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial, partialmethod
-from types import CodeType, FunctionType, MemberDescriptorType, MethodType
+from types import CodeType, FrameType, FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
 GENERATOR: Final = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
 COROUTINE: Final = 0x80 | 0x200
+VARARGS: Final = 0x04
 
 
 class Unknown:
@@ -137,3 +138,12 @@ def entered_by(attribute: object) -> CodeType | None:
     if isinstance(attribute, type):
         return code_of(on_class(attribute, "__new__")) or code_of(on_class(attribute, "__init__"))
     return code_of(on_class(kind, "__call__"))
+
+
+def arguments_of(frame: FrameType, owner: object) -> list[Any]:
+    """What a function that has just begun was called with by position, without `owner`, its object."""
+    code, values = frame.f_code, frame.f_locals
+    given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    if code.co_flags & VARARGS:
+        given += values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount]) or ()
+    return given[1:] if given and given[0] is owner else given

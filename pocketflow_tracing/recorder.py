@@ -61,6 +61,11 @@ class Recorder:
         """`frame` began to run `piece`. Need not be told of what is lazy."""
         if self.frames.inherited and self.frames.is_inherited(frame):
             return
+        if piece.entry is not None:
+            caller = self._active.get(frame.f_back)
+            if caller is not None and _calls_phase(caller, piece):
+                self._phases.entered(caller, frame)
+                return
         activation = self.starting.started(piece, frame)
         if activation is not None and piece.entry is not None:
             self._phases.open(activation, frame, piece.entry, activation.parent)
@@ -191,7 +196,9 @@ class Recorder:
             if activation is None:
                 return
         if activation.phase is not None:
-            self._phases.end(activation, None if failed else (value,), exception, failed)
+            # What an override returns need not be what its phase did.
+            is_known = not failed and (piece.own or piece.entry is not None)
+            self._phases.end(activation, (value,) if is_known else None, exception, failed)
         step = activation.step
         if activation.failed is not None:
             self.spans.settle(activation.failed, recovered=not failed)
@@ -234,6 +241,10 @@ class Recorder:
             pass
         elif key in self.frames.muted:
             set_here(self.frames.muted.pop(key)[1])
+        elif piece.entry is not None:
+            caller = self._active.get(frame.f_back)
+            if caller is not None and caller.entered is frame:
+                caller.entered, caller.returned = None, None if failed else (value,)
         elif failed and piece.role is _RUN and piece.is_lazy and frame.f_lasti < piece.first_phase:
             # It did not come to call its prep.
             self.starting.run_started(piece, frame)
@@ -301,6 +312,13 @@ class Recorder:
             warnings = attributes.setdefault("warnings", [])
             if text not in warnings and len(warnings) < MAX_WARNINGS:
                 warnings.append(text)
+
+
+def _calls_phase(activation: Activation, piece: Machinery) -> bool:
+    """Whether this frame of an override is in its call of the phase that `piece` is."""
+    span, machinery = activation.phase, activation.machinery
+    is_override = not machinery.own and machinery.entry is None
+    return is_override and span is not None and span.kind is piece.kind and activation.entered is None
 
 
 def _warning_text(piece: Machinery, values: Any) -> str:

@@ -11,7 +11,7 @@ from .anatomy import Anatomy, Machinery, NodeType, Role
 from .frames import Frames
 from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
-from .reading import fields_of, functions_in, read
+from .reading import arguments_of, fields_of, functions_in, read
 from .scopes import Current, Scope, Scopes, Settings, get_here, set_here
 from .spans import Spans
 from .steps import Activation, Step, Walk, keys_for
@@ -301,7 +301,7 @@ class Starting:
         activation = self._join(piece, frame, step)
         activation.parent = parent
         if step.capture.inputs:
-            activation.given = frame.f_locals.get(piece.arguments[0]) if piece.arguments else None
+            activation.given = next(iter(arguments_of(frame, step.owner)), None)
         return activation
 
     def meet(self, activation: Activation, node: object) -> None:

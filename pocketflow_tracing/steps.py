@@ -250,6 +250,10 @@ class Activation:
     opaque: Step | None = None
     """The step of a node whose `_run` has no code to watch: it ends with this frame's next call."""
     opaque_before: Any
+    entered: FrameType | None = None
+    """The frame of the phase that an override calls, while it runs, if it is of code that is watched."""
+    returned: tuple[object] | None = None
+    """What that frame returned."""
     walk: Walk | None = None
     """The walk of this frame, where the nodes on it may take the ordinary way."""
 

@@ -15,15 +15,20 @@ from typing import Any
 
 import pocketflow
 
+from pocketflow_tracing import TracingConfig
+
 from .build import Watch, as_it_is, build
 from .entries import enter
-from .oracle import Oracle
+from .oracle import Oracle, values_of
 from .programs import Program
 from .running import Running
-from .values import digest, start_run, touched
+from .values import digest, seen, start_run, touched
 
 Capture = Callable[..., AbstractContextManager[Any]]
-"""`capture_traces`, or what stands in for it: takes `scope`, gives a list of traces."""
+"""`capture_traces`, or what stands in for it: takes `scope` and `config`, gives a list of traces."""
+
+WHOLE = TracingConfig(max_value_bytes=2**20, max_trace_bytes=2**30, max_queue_bytes=2**30)
+"""Nothing that a program has is too much to be kept."""
 
 
 @dataclass
@@ -112,15 +117,36 @@ def compare(program: Program, capture: Capture, outline: Callable[[Any], str]) -
     if doubt:
         return f"the oracle changes the program, so its word does not count:\n{doubt}"
     traces: list[Any] = []
-    traced = observe(program, as_it_is, keeping(traces, capture(scope=program.scope)))
+    traced = observe(program, as_it_is, keeping(traces, capture(scope=program.scope, config=WHOLE)))
     wrong = untraced.differences(traced)
-    outlines = sorted(outline(trace) for trace in traces)
+    outlines = sorted(with_values(trace, outline(trace)) for trace in traces)
     if outlines != expected:
         lines = difflib.unified_diff(
             joined(expected), joined(outlines), "what ran", "the trees", lineterm="", n=30
         )
         wrong += "\nthe trees differ from what ran:\n" + "\n".join(lines)
     return wrong + "".join(f"\n{fault}" for trace in traces for fault in faults(trace))
+
+
+def with_values(trace: Any, outline: str) -> str:
+    """The outline of a trace, with what each phase was given and gave, as the oracle prints it."""
+    children: dict[Any, list[Any]] = {}
+    for span in trace.spans:
+        children.setdefault(span.parent_id, []).append(span)
+
+    def walked(parent: Any) -> Iterator[Any]:
+        for span in children.get(parent, ()):
+            yield span
+            yield from walked(span.span_id)
+
+    spans = zip(outline.splitlines(), walked(None), strict=True)
+    return "\n".join(line + values_of_span(span) for line, span in spans)
+
+
+def values_of_span(span: Any) -> str:
+    given = span.attributes.get("params", {}) if span.kind == "iteration" else (span.input or {}).values()
+    given = seen(given) if span.kind == "iteration" else [seen(value) for value in given]
+    return values_of(span.kind.value, given, seen(span.output))
 
 
 def joined(outlines: list[str]) -> list[str]:

@@ -21,9 +21,11 @@ import pocketflow
 
 from .overrides import start_of
 from .programs import plain_name
+from .values import seen
 
 PHASES = ("prep", "exec", "exec_fallback", "post")
 KINDS = {"prep": "prep", "exec": "exec", "exec_fallback": "fallback", "post": "post"}
+PHASE_KINDS = tuple(KINDS.values())
 STEPS = ("_run", "_run_async")
 ORCHESTRATIONS = ("_orch", "_orch_async")
 CANCELLED = (asyncio.CancelledError, GeneratorExit)
@@ -51,6 +53,10 @@ class Record:
         self.item: int | None = None
         self.attempt: int | None = None
         self.recovered = False
+        self.given: Any = None
+        """What of its arguments a trace must show, taken as it began."""
+        self.gave: Any = None
+        """What of its result a trace must show, taken as it ended."""
         self.keys: dict[int, str] = {}
         self.seen: Counter[str] = Counter()
 
@@ -82,7 +88,7 @@ class Record:
             parts.append(f"attempt={self.attempt}")
         if self.recovered:
             parts.append("recovered")
-        return " ".join(part for part in parts if part)
+        return " ".join(part for part in parts if part) + values_of(self.kind, self.given, self.gave)
 
     def parts(self) -> Iterator[Record]:
         """What is printed directly beneath this record."""
@@ -147,15 +153,14 @@ class Oracle:
         if inspect.iscoroutinefunction(function):
 
             async def asynchronous(node: Any, *args: Any) -> Any:
-                with self.opened(name, node) as record:
-                    result = await function(node, *args)
-                    return self.leave(record, result)
+                with self.opened(name, node, args) as record:
+                    return self.leave(record, await function(node, *args))
 
             asynchronous.__qualname__ = function.__qualname__  # as "… was never awaited" names it
             return asynchronous
 
         def synchronous(node: Any, *args: Any) -> Any:
-            with self.opened(name, node) as record:
+            with self.opened(name, node, args) as record:
                 return self.leave(record, function(node, *args))
 
         return synchronous
@@ -163,15 +168,18 @@ class Oracle:
     def leave(self, record: Record | None, result: Any) -> Any:
         if record is not None and record.is_step:
             record.action = result
+        elif record is not None and record.kind in PHASE_KINDS:
+            record.gave = seen(result)
         return result
 
     @contextlib.contextmanager
-    def opened(self, name: str, subject: Any) -> Iterator[Record | None]:
+    def opened(self, name: str, subject: Any, args: tuple[Any, ...]) -> Iterator[Record | None]:
         """Opens the record for a call of `name` on `subject`: None where it goes on with an open one."""
         record = self.record_for(name, subject)
         if record is None:
             yield None
             return
+        record.given = given_of(record.kind, args)
         token = self.current.set(record)
         try:
             yield record
@@ -258,6 +266,22 @@ class Oracle:
             number_attempts(record)
 
 
+def given_of(kind: str, args: tuple[Any, ...]) -> Any:
+    """What a trace must show of the arguments of a phase, or of the params of an iteration."""
+    if kind in PHASE_KINDS:
+        return [seen(arg) for arg in (args[:1] if kind == "fallback" else args)]
+    return seen(args[1]) if kind == "iteration" else None
+
+
+def values_of(kind: str, given: Any, gave: Any) -> str:
+    """The values of a record or span, as they stand behind its line."""
+    if kind == "prep" and gave == []:
+        gave = None  # a batch flow makes an empty list of None before all probes but one see it
+    if kind in PHASE_KINDS:
+        return f"  {', '.join(map(repr, given))} => {gave!r}"
+    return f"  {given!r}" if kind == "iteration" else ""
+
+
 def is_same(record: Record | None, subject: Any, *kinds: str) -> bool:
     """Whether `record` is of one of these kinds and of this very object."""
     return record is not None and record.kind in kinds and record.subject is subject
@@ -312,13 +336,13 @@ class WatchedPhase:
         if self.name.endswith("_async"):
 
             async def asynchronous(*args: Any) -> Any:
-                with self.oracle.opened(self.name, node):
-                    return await call(*args)
+                with self.oracle.opened(self.name, node, args) as record:
+                    return self.oracle.leave(record, await call(*args))
 
             return asynchronous
 
         def synchronous(*args: Any) -> Any:
-            with self.oracle.opened(self.name, node):
-                return call(*args)
+            with self.oracle.opened(self.name, node, args) as record:
+                return self.oracle.leave(record, call(*args))
 
         return synchronous

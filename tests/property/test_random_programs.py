@@ -28,7 +28,7 @@ def fault_of(program: Program) -> str:
 
 
 def test_a_random_program_runs_the_same_and_leaves_the_tree_that_ran(program_seed: int, probe: str) -> None:
-    """Results, exceptions, stores, warnings and logs are those of the untraced run; the tree is the log's."""
+    """Results, exceptions, stores, warnings and logs stay; the tree and its values are those of the log."""
     program = generate(program_seed, abilities(probe))
 
     fault = fault_of(program)
@@ -94,19 +94,19 @@ def test_the_oracle_sees_a_run_as_a_tree() -> None:
         """\
 flow Flow error Base
   flow Whole ok
-    prep ok
-    iteration ok item=0
+    prep ok  {'trail': []} => [{'p': 0}]
+    iteration ok item=0  {'p': 0}
       node Each ok -> again
-        prep ok
-        exec ok item=0
-        exec error ValueError item=1 attempt=1 recovered
-        exec ok item=1 attempt=2
-        post ok
+        prep ok  {'trail': ['Whole.prep']} => [0, 1]
+        exec ok item=0  0 => None
+        exec error ValueError item=1 attempt=1 recovered  1 => None
+        exec ok item=1 attempt=2  1 => None
+        post ok  {'trail': ['Whole.prep', 'Each.prep']}, [0, 1], [None, None] => 'again'
       node Each ok visit=2
-        prep ok
-        exec ok item=0
-        exec ok item=1
-        post ok
+        prep ok  {'trail': ['Whole.prep', 'Each.prep', 'Each.post']} => [0, 1]
+        exec ok item=0  0 => None
+        exec ok item=1  1 => None
+        post ok  {'trail': ['Whole.prep', 'Each.prep', 'Each.post', 'Each.prep']}, [0, 1], [None, None] => None
   node Last error Base
-    exec error Base"""
+    exec error Base  None => None"""  # noqa: E501
     ]

@@ -286,6 +286,36 @@ def digest(value: Any, consume: bool = False, depth: int = 5) -> Any:
     return kind.__name__
 
 
+FIELDS_OF_OTHERS = ({"type", "message"}, {"function"})
+"""By what a trace shows of them: an exception, and an object that may be called."""
+
+
+def seen(value: Any, around: tuple[int, ...] = ()) -> Any:
+    """What a trace shows of a value: the same for the value and for what the trace kept of it.
+
+    What is no plain value is "…", and so is what a trace has words of its own for.
+    """
+    kind = type(value)
+    if value is None or kind in (int, bool):
+        return value
+    if kind is float:
+        return "NaN"  # the only one that programs have
+    if kind is str:
+        return value if len(value) < 100 and value.isprintable() and value[:1] not in ("<", "\\") else "…"
+    if id(value) in around:
+        return "…"
+    if kind is Awkward:
+        return {"index": object.__getattribute__(value, "index")}
+    if kind is ObjectStore:
+        return {"kept": seen(value.kept)}
+    inside = (*around, id(value))
+    if issubclass(kind, dict):
+        if dict.keys(value) in FIELDS_OF_OTHERS:
+            return "…"
+        return {key: seen(entry, inside) for key, entry in dict.items(value)}
+    return [seen(entry, inside) for entry in value] if kind in (list, tuple) else "…"
+
+
 def failure(error: BaseException) -> tuple[Any, list[str]]:
     """What can be compared of a raised exception: type, arguments, chain; and the frames it passed."""
     chain = [type(error).__name__]
