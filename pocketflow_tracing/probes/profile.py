@@ -43,6 +43,8 @@ class ProfileProbe:
         self._machinery = machinery
         self._listener = listener
         self._stopped = True
+        self._is_alone = False
+        """Whether events that are none of our business are nobody's: no other profile function wants them."""
         self._entered: dict[int, FrameType] = {}
         """The frames of machinery that run or are suspended."""
         self._inside: dict[int, tuple[Call, FrameType | None]] = {}
@@ -54,8 +56,7 @@ class ProfileProbe:
         self._traps = Traps(self._came_up, listener)
         self._thread = _ThisThread()
         self._previous_hook: Any = None
-        # One object: a bound method is a new one every time it is read.
-        self._callback: Profiler = self._profile
+        self._callback = self._profiler()
 
     def start(self, *, every_thread: bool) -> bool:
         """Set the profile function; False, told once, where a C profiler such as cProfile is on.
@@ -63,10 +64,11 @@ class ProfileProbe:
         Threads that run already are reached from Python 3.12 on.
         """
         self._stopped = False
-        if not self._set():
-            self._stopped = True
-            return False
         self._previous_hook = threading._profile_hook
+        self._is_alone = self._previous_hook is None
+        if not self._set():
+            self._stopped, self._is_alone = True, False
+            return False
         if every_thread and sys.version_info >= (3, 12):
             threading.setprofile_all_threads(self._callback)
         else:
@@ -80,7 +82,7 @@ class ProfileProbe:
 
     def stop(self) -> None:
         """Put back the profile function that was there; other threads do so at their next event."""
-        self._stopped = True
+        self._stopped, self._is_alone = True, False
         if threading._profile_hook is self._callback:
             threading.setprofile(self._previous_hook)
         self._unset()
@@ -104,6 +106,8 @@ class ProfileProbe:
                 "[TRACING] a C profiler (cProfile?) is on, which this Python cannot share; nothing is traced",
             )
             return False
+        if previous is not None:
+            self._is_alone = False
         self._thread.previous = previous
         self._thread.is_watched = True
         sys.setprofile(self._callback)
@@ -118,6 +122,30 @@ class ProfileProbe:
         self._traps.release()
         thread.is_watched, thread.previous = False, None
         return previous
+
+    def _profiler(self) -> Profiler:
+        """The profile function. Nearly all it is told is about other code, and ends in its first lines."""
+        machinery, resumed, further = self._machinery, self._resumed, self._profile
+
+        def profile(frame: FrameType, event: str, argument: Any) -> None:
+            if self._is_alone:
+                if event == "call":
+                    if id(frame.f_code) not in machinery:
+                        outer = frame.f_back
+                        if outer is None:
+                            return
+                        if id(outer.f_code) not in machinery and id(outer) not in resumed:
+                            return
+                elif event == "return":
+                    if id(frame.f_code) not in machinery:
+                        outer = frame.f_back
+                        if outer is None or id(outer.f_code) not in machinery:
+                            return
+                elif id(frame.f_code) not in machinery:
+                    return
+            further(frame, event, argument)
+
+        return profile
 
     def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
         thread = self._thread

@@ -158,6 +158,49 @@ def test_values_live_no_longer_than_untraced() -> None:
     compare(program, lambda: {"log": []})
 
 
+class Thing:
+    """Can be told to be gone."""
+
+
+@pytest.mark.profile_misses("before 3.11, a profiler makes Python keep a dict of the locals", before=(3, 11))
+def test_what_a_phase_deletes_is_gone_at_once() -> None:
+    """Nothing keeps the locals of the program's functions as they were."""
+
+    class Deletes(Node):
+        def exec(self, prep_res: Any) -> Any:
+            thing = Thing()
+            gone = weakref.ref(thing)
+            len("")  # a call that a profiler is told of
+            del thing
+            return gone() is None
+
+        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+            shared["gone"] = exec_res
+
+    compare(lambda shared: Flow(start=Deletes()).run(shared))
+
+
+@pytest.mark.xfail(
+    sys.version_info < (3, 13), reason="before 3.13, f_locals keeps what it showed", strict=True
+)
+def test_what_a_run_of_the_programs_own_deletes_is_gone_at_once() -> None:
+    """What prep returned is kept for exec only where PocketFlow's own `_run` keeps it too."""
+
+    class Whole(Node):
+        def prep(self, shared: Any) -> Any:
+            return Thing()
+
+        def _run(self, shared: Any) -> Any:
+            thing = self.prep(shared)
+            gone = weakref.ref(thing)
+            action = self.post(shared, thing, self._exec(thing))
+            del thing
+            shared["gone"] = gone() is None
+            return action
+
+    compare(lambda shared: Flow(start=Whole()).run(shared))
+
+
 @pytest.mark.usefixtures("without_collector")
 def test_exceptions_live_no_longer_than_untraced() -> None:
     """Nor the frames in their tracebacks."""

@@ -120,6 +120,35 @@ def test_a_debugger_steps_through_the_same_lines() -> None:
     assert outlines(compare(program)) == [RIGHT]
 
 
+@pytest.mark.profile_misses("exceptions are seen by a trace function, and a debugger has one already")
+def test_an_error_has_its_type_where_a_debugger_traces() -> None:
+    """Nothing is hidden by `sys.settrace` being in use."""
+
+    class Fails(Node):
+        def exec(self, prep_res: Any) -> Any:
+            raise LookupError
+
+        def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
+            return None
+
+    def program(shared: Any) -> Any:
+        before = sys.gettrace()
+        sys.settrace(lambda frame, event, argument: None)
+        try:
+            Flow(start=Fails()).run(shared)
+        finally:
+            sys.settrace(before)
+
+    assert outlines(compare(program)) == [
+        tree("""
+            flow Flow ok
+              node Fails ok
+                exec error LookupError attempt=1 recovered
+                fallback ok
+        """)
+    ]
+
+
 def test_a_profile_function_of_the_users_sees_the_same_calls_and_stays() -> None:
     """It was set before the scope was opened; it is there during the scope and after."""
 
@@ -221,12 +250,18 @@ def test_cprofile_around_a_run_counts_the_same_calls(told: list[str]) -> None:
     traced, traces = profiled_run(traced=True)
     names = {"prep", "exec", "post", "square", "run_work"}
     assert {name: traced[name] for name in names} == {name: untraced[name] for name in names}
-    if HAS_MONITORING:
-        assert outlines(traces) == [RIGHT]
-    else:
+    if not HAS_MONITORING:
         assert traces == [] and len(told) == 1
         told.clear()
     is_right_now()
+
+
+@pytest.mark.profile_misses("a C profiler shares its place with nobody", before=(3, 12))
+def test_a_run_under_cprofile_is_traced(told: list[str]) -> None:
+    """From 3.12 on, cProfile has a tool id of its own."""
+    _, traces = profiled_run(traced=True)
+    told.clear()
+    assert outlines(traces) == [RIGHT]
 
 
 def test_cprofile_inside_a_phase_counts_the_same_calls(told: list[str]) -> None:

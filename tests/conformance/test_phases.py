@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import operator
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -197,15 +198,21 @@ def test_a_builtin_as_exec_of_a_class_leaves_one_span() -> None:
     """)
 
 
-@pytest.mark.profile_misses(NO_EVENT)
-def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback() -> None:
+@pytest.mark.parametrize(
+    ("builtin", "given"),
+    [pytest.param(int, "x", marks=pytest.mark.profile_misses(NO_EVENT)), (math.sqrt, -1.0)],
+    ids=["a class", "a function"],
+)
+def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback(
+    builtin: Callable[[Any], Any], given: Any
+) -> None:
     """A builtin leaves no Python frame; its exception is seen all the same."""
 
     class Parse(Node):
-        exec = int
+        exec = builtin
 
         def prep(self, shared: Any) -> Any:
-            return shared["text"]
+            return given
 
         def exec_fallback(self, prep_res: Any, exc: Exception) -> Any:
             return -1
@@ -213,7 +220,7 @@ def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback() -> None:
         def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
             shared["number"] = exec_res
 
-    (trace,) = compare(lambda shared: Flow(start=Parse()).run(shared), {"text": "x"})
+    (trace,) = compare(lambda shared: Flow(start=Parse()).run(shared))
     assert shown(trace) == tree("""
         flow Flow ok
           node Parse ok
@@ -223,7 +230,9 @@ def test_a_builtin_that_raises_is_a_failed_exec_and_then_the_fallback() -> None:
             post ok
     """)
     (failed,) = spans_of(trace, "exec")
-    assert failed.error.message == "invalid literal for int() with base 10: 'x'"
+    with pytest.raises(ValueError) as raised:
+        builtin(given)
+    assert failed.error.message == str(raised.value)
 
 
 @pytest.mark.profile_misses(NO_START)

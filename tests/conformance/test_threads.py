@@ -185,6 +185,15 @@ def test_an_older_thread_with_a_copied_context_nests() -> None:
         assert both(lambda: Flow(start=Away())) == NESTED
 
 
+@pytest.mark.profile_misses("sys.setprofile cannot reach a thread that is already running", before=(3, 12))
+def test_an_older_thread_has_its_own_trace_in_process_scope() -> None:
+    """The thread was started before the scope was opened."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+
+        assert outlines(compare(lambda shared: pool.submit(run_inner).result(), scope="process")) == [LONE]
+
+
 def test_to_thread_nests() -> None:
     """asyncio copies the context into the thread."""
 
