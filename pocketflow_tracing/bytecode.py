@@ -192,7 +192,7 @@ def _destination(instructions: list[dis.Instruction], index: int) -> tuple[str |
     awaited = False
     previous = ""
     for item in instructions[index + 1 :]:
-        if item.opname in {"RETURN_VALUE", "RETURN_CONST"}:
+        if item.opname == "RETURN_VALUE":
             return RETURNED, awaited
         if item.opname == "STORE_FAST":
             return str(item.argval), awaited

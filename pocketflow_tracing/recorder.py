@@ -14,6 +14,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .anatomy import Anatomy, Call, Machinery, Role
+from .bytecode import RETURNED
 from .frames import Frames
 from .live import LiveSpan, LiveTrace
 from .model import SpanKind, Status
@@ -197,7 +198,8 @@ class Recorder:
                 return
         if activation.phase is not None:
             # What an override returns need not be what its phase did.
-            is_known = not failed and (piece.own or piece.entry is not None)
+            is_its_own = piece.own or piece.entry is not None or activation.call.result == RETURNED
+            is_known = is_its_own and not failed
             self._phases.end(activation, (value,) if is_known else None, exception, failed)
         step = activation.step
         if activation.failed is not None:

@@ -110,3 +110,16 @@ def test_what_nobody_can_know_of_a_call_is_left_out() -> None:
     first, second = spans_of(trace, "exec")
     assert (first.input, second.input) == (None, None)
     assert first.output in (None, 2) and second.output in (None, 3)
+
+
+def test_what_an_override_returns_at_once_is_what_its_phase_did() -> None:
+    """Also of a callable without code to watch."""
+
+    class Returns(Squares):
+        def _exec(self, prep_res: Any) -> Any:
+            return self.exec("abc")
+
+        exec = len
+
+    (trace,) = compare(lambda shared: Flow(start=Returns()).run(shared))
+    assert [span.output for span in spans_of(trace, "exec")] == [3]
