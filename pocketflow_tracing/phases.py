@@ -8,6 +8,7 @@ from typing import Any
 
 from .anatomy import Call, Role
 from .bridge import attach, detach
+from .bytecode import RETURNED
 from .errors import log
 from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
@@ -91,6 +92,9 @@ class Phases:
             has_failed = False  # catches nothing
         if has_failed:
             self.end(activation, None, caught, True)
+            return
+        if activation.call.result == RETURNED and activation.machinery.own:
+            # The line of an await comes again when what it awaits catches what it was thrown, and returns.
             return
         result = None
         if activation.step.capture.outputs and activation.call.result:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pocketflow import AsyncFlow, AsyncNode, AsyncParallelBatchFlow, AsyncParallelBatchNode, Node
+from pocketflow import (
+    AsyncBatchFlow,
+    AsyncFlow,
+    AsyncNode,
+    AsyncParallelBatchFlow,
+    AsyncParallelBatchNode,
+    Node,
+)
 
 from pocketflow_tracing import current_span
 from pocketflow_tracing.testing import capture_traces
@@ -264,3 +271,42 @@ def test_an_iteration_that_fails_after_a_time_limit_was_caught_below_has_its_own
             node Patient ok -> dict
               post ok
     """)
+
+
+async def without(result: Any) -> Any:
+    """Wait too long for something, and do without."""
+    try:
+        await asyncio.wait_for(forever(), 0.001)
+    except asyncio.TimeoutError:
+        return result
+
+
+class GivesUp(AsyncNode):
+    """Each phase returns as soon as it has caught what it was thrown."""
+
+    async def prep_async(self, shared: Any) -> Any:
+        return await without("prepared")
+
+    async def exec_async(self, prep_res: Any) -> Any:
+        return await without("executed")
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        return await without("action")
+
+
+class AllGiveUp(AsyncBatchFlow):
+    """The same in a batch flow."""
+
+    prep_async = AsyncNode.prep_async
+    post_async = GivesUp.post_async
+
+
+@pytest.mark.filterwarnings("ignore:Flow ends")
+def test_a_phase_that_catches_a_time_limit_and_returns_keeps_its_result() -> None:
+    """The line of the await comes again as the exception is thrown in; the phase is not over then."""
+    (trace,) = compare(lambda shared: AsyncFlow(start=GivesUp()).run_async(shared))
+    phases = spans_of(trace, "prep", "exec", "post")
+    assert [span.output for span in phases] == ["prepared", "executed", "action"]
+
+    (trace,) = compare(lambda shared: AllGiveUp(start=GivesUp()).run_async(shared))
+    assert [span.output for span in spans_of(trace, "post")] == ["action"]
