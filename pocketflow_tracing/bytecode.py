@@ -198,6 +198,8 @@ def _destination(instructions: list[dis.Instruction], index: int) -> tuple[str |
             return str(item.argval), awaited
         if item.opname.startswith("STORE_FAST_"):
             return str(item.argval[0]), awaited  # a store and a second instruction in one (3.13)
+        if item.opname == "BUILD_LIST" and item.arg:
+            return None, awaited  # a list of it, not the one in its place
         if item.opname not in _BETWEEN and not (item.opname == "LOAD_CONST" and previous == "GET_AWAITABLE"):
             return None, awaited
         previous = item.opname
