@@ -246,7 +246,10 @@ class Recorder:
         elif piece.entry is not None:
             caller = self._active.get(frame.f_back)
             if caller is not None and caller.entered is frame:
-                caller.entered, caller.returned = None, None if failed else (value,)
+                caller.entered = None
+                # A plain function whose value is awaited returned something else than its result.
+                if not failed and (piece.is_suspendable or not caller.call.awaited):
+                    caller.returned = (value,)
         elif failed and piece.role is _RUN and piece.is_lazy and frame.f_lasti < piece.first_phase:
             # It did not come to call its prep.
             self.starting.run_started(piece, frame)

@@ -69,8 +69,16 @@ class Generator:
             entry.kind = "threads"
             entry.copied_context = self.chance(0.5)
             entry.units.append(pick(tops))
+            self.without_races(entry.units)
         self.program.entry = entry
         self.program.scope = "process" if self.chance(0.4) else "context"
+
+    def without_races(self, shared: list[int]) -> None:
+        """PocketFlow counts attempts on the node: threads that share one would count each other's."""
+        program = self.program
+        for number, unit in enumerate(program.units):
+            if number in shared or "copies itself" in program.classes[unit.cls].quirks:
+                unit.retries = min(unit.retries, 1)
 
     # ---- flows --------------------------------------------------------------------------------------
 
