@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import re
 import time
 from typing import Any
 
@@ -12,7 +12,6 @@ from values_corpus import INNOCENT_KEYS, INNOCENT_TEXTS, SECRET_KEYS, SECRETS
 from values_planting import PLACES
 from values_support import rendered, shown
 
-from pocketflow_tracing.model import ErrorInfo
 from pocketflow_tracing.values import Limits, Policy, compare, render, snapshot
 
 
@@ -63,6 +62,39 @@ def test_a_cut_through_a_secret_shows_none_of_it(budget: int) -> None:
             value = {"note": "x " * (before // 2) + text + " y" * 3000}
             written = json.dumps(rendered(value, Limits(max_bytes=budget)).value, ensure_ascii=False)
             assert piece not in written, (text, before)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "in bytes",
+        "in a bytearray",
+        "in a tuple as a key",
+        "as a key beside an int",
+        "in a set",
+        "in a pattern",
+    ],
+)
+def test_a_cut_through_bytes_or_a_key_shows_none_of_the_secret(place: str) -> None:
+    """Many of them in a store that is over its budget: in the store, and in what changed in it."""
+    make = {"in a pattern": lambda text: re.compile(re.escape(text)), **PLACES}[place]
+    for index, (text, secret) in enumerate(SECRETS):
+        limits = Limits(max_bytes=(700, 3_000, 12_000)[index % 3])
+        store = {str(n): make(" x" * n + " " + text + " y" * 400) for n in range(index % 25, 300, 25)}
+        after = snapshot(store, limits)
+        before = snapshot({key: make("") for key in store}, limits)
+        changes = compare(before, after)
+        written = [render(value, Policy(), "").text for value in (after, changes)]
+        assert secret[:5] not in "".join(written), text
+
+
+def test_bytes_that_are_cut_differently_have_not_changed() -> None:
+    """The room that there is for them decides how much of them is shown, not what they are."""
+    store = {"image": b"x" * 10_000, "kind": bytearray(b"y" * 600), "text": "z" * 100}
+    cut, whole = snapshot(store, Limits(max_bytes=700)), snapshot(store, Limits())
+
+    assert compare(cut, whole) is None
+    assert compare(cut, snapshot({**store, "kind": b"y" * 600}, Limits())) is not None
 
 
 def test_a_key_longer_than_the_look_ahead_is_masked_to_its_end() -> None:
@@ -158,16 +190,6 @@ def test_changes_are_masked_like_values() -> None:
 
     for secret in ("first", "gone", "one", "second", "new", "two"):
         assert f'"{secret}"' not in written
-
-
-def test_errors_are_masked_in_every_part() -> None:
-    """Message, stack trace, notes and causes."""
-    for text, secret in SECRETS:
-        error = ErrorInfo(
-            "ValueError", text, f"Traceback\n  {text}\nValueError: {text}", [text], [f"E: {text}"]
-        )
-        written = json.dumps(dataclasses.asdict(Policy().mask_error(error)), ensure_ascii=False)
-        assert not _leaks(written, secret), text
 
 
 def test_own_keys_patterns_and_mask_come_on_top() -> None:

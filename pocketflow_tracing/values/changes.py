@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from .nodes import BOOL, FIELDS, HEAD, ITEMS, PAIRS, STUB, TEXT, Mark, Node, Snapshot, inner, omitted
+from .nodes import (
+    BOOL,
+    BYTES,
+    CUT,
+    FIELDS,
+    HEAD,
+    ITEMS,
+    PAIRS,
+    STUB,
+    TEXT,
+    Mark,
+    Node,
+    Snapshot,
+    inner,
+    omitted,
+)
 
 _SET = (ITEMS, "set")
 _PLAIN = frozenset((str, int, type(None)))
@@ -109,6 +124,10 @@ def _as_text(node: Node) -> str:
     if type(node) is str:
         return node
     if type(node) is Mark:
+        if node[0] is CUT:  # what is cut is masked as it is written, and a key is not
+            return f"<str of {node[3]:,} characters>"
+        if node[0] is BYTES:
+            return repr(node[2]) if node[3] == node[4] else f"<{node[1]} of {node[4]:,} bytes>"
         parts = node[1:] if node[0] in (BOOL, TEXT, STUB) else node
         return " ".join(_as_text(part) for part in parts)
     if type(node) is list:
@@ -185,20 +204,23 @@ def _is_marked(node: Node) -> bool:
 
 
 def _alike_texts(before: Node, after: Node) -> bool:
-    """Two cut texts are alike when they are equally long and what both show is the same."""
+    """Two cut texts, or bytes, are alike when they are equally long and what both show is the same."""
     (old, old_length), (new, new_length) = _text(before), _text(after)
     if old is None or new is None or old_length != new_length:
         return False
     both = min(len(old), len(new))
-    return old[:both] == new[:both]
+    return bool(old[:both] == new[:both])
 
 
-def _text(node: Node) -> tuple[str | None, int]:
+def _text(node: Node) -> tuple[Any, Any]:
+    """What is kept of a text or of bytes, None where it is neither, and the kind and length of the whole."""
     if type(node) is str:
-        return node, len(node)
-    if type(node) is Mark and node[0] == "cut":
-        return node[1], node[3]
-    return None, 0
+        return node, (CUT, len(node))
+    if type(node) is Mark and node[0] is CUT:
+        return node[1], (CUT, node[3])
+    if type(node) is Mark and node[0] is BYTES:
+        return node[2], (node[1], node[4])
+    return None, None
 
 
 def _alike_entries(old: Any, new: Any, shown_only: bool = False) -> bool:

@@ -293,11 +293,14 @@ def _file(kind: type, base: type) -> Describer:
     return describe
 
 
+_LONGEST_PATTERN = 500
+
+
 def _pattern(kind: type, base: type) -> Describer:
     def describe(value: Any) -> str:
         source = _get(value, "pattern")
-        is_text = type(source) is str or type(source) is bytes
-        return f"re.compile({source[:500]!r})" if is_text else "<re.Pattern>"
+        is_short = (type(source) is str or type(source) is bytes) and len(source) <= _LONGEST_PATTERN
+        return f"re.compile({source!r})" if is_short else "<re.Pattern>"
 
     return describe
 

@@ -32,7 +32,7 @@ BOOL = "bool"  # True or False; apart from ints because True == 1 would hide a c
 TEXT = "text"  # a str that we wrote: a date, a path, a descriptor
 STUB = "stub"  # a str that we wrote in place of a container that was not opened
 CUT = "cut"  # head (with some text beyond the cut), characters to show, characters in all
-BYTES = "bytes"  # type name, first bytes, number of bytes in all
+BYTES = "bytes"  # type name, first bytes (some beyond the cut), bytes to show, number of bytes in all
 ITEMS = "items"  # type name, list of nodes: a tuple, a set, a deque
 PAIRS = "pairs"  # type name, list of key, value, key, value…: a mapping whose keys are not all str
 FIELDS = "fields"  # type name, dict of nodes: an object read field by field

@@ -12,7 +12,8 @@ from . import classes
 from .nodes import BYTES, CUT, FALSE, LOOKAHEAD, TEXT, TRUE, Mark, Node, Reader
 
 _BYTES_SHOWN = 512
-_BYTES_BEYOND = 128
+_BYTES_AN_ENTRY = 16
+_BYTES_BEYOND = 256
 
 
 def cut(value: str, keep: int, length: int, beyond: int = LOOKAHEAD) -> Mark:
@@ -22,8 +23,10 @@ def cut(value: str, keep: int, length: int, beyond: int = LOOKAHEAD) -> Mark:
 
 def _read_bytes(value: Any, most: int) -> Node:
     base: Any = bytes if classes.inherits(type(value), bytes) else bytearray
-    head = bytes(base.__getitem__(value, slice(0, min(most, _BYTES_SHOWN) + _BYTES_BEYOND)))
-    return Mark((BYTES, base.__name__, head, base.__len__(value)))
+    length = base.__len__(value)
+    keep = min(most * _BYTES_AN_ENTRY, _BYTES_SHOWN, length)
+    head = bytes(base.__getitem__(value, slice(0, keep + _BYTES_BEYOND if keep else 0)))
+    return Mark((BYTES, base.__name__, head, keep, length))
 
 
 def _read_bool(value: Any, most: int) -> Node:
@@ -41,11 +44,11 @@ def _read_int(value: Any, most: int) -> Node:
 
 
 def _read_float(value: Any, most: int) -> Node:
-    return float.__add__(value, 0.0)
+    return float.__pos__(value)  # adding 0.0 would lose the sign of -0.0
 
 
 def _read_complex(value: Any, most: int) -> Node:
-    return Mark((TEXT, complex.__repr__(complex.__add__(value, 0))))
+    return Mark((TEXT, complex.__repr__(complex.__pos__(value))))
 
 
 def _decimal(base: Any) -> Reader:

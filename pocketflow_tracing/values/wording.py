@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .nodes import BOOL, BYTES, CUT, FIELDS, ITEMS, PAIRS, TEXT, Mark, Node
 
+if TYPE_CHECKING:
+    from .redaction import Policy
+
 _LONGEST_KEY = 128
 """Bytes of a key that is shown as the text it is."""
+_LONGEST_TEXT = 512
+"""Characters of a date, a path or a text within a key."""
 LONGEST_INT = 2048
 """Bits; Python refuses to write integers beyond 640 digits where it is told to."""
 
@@ -24,8 +29,8 @@ def readable(head: bytes, length: int) -> str | None:
     return None
 
 
-def as_key(node: Node) -> str:
-    """A key that is not a str as JSON's str."""
+def as_key(node: Node, policy: Policy) -> str:
+    """A key that is not a str as JSON's str; what is cut of it is masked, the rest is still to be."""
     if type(node) is str:
         return node
     if node is None or type(node) is float:
@@ -36,16 +41,18 @@ def as_key(node: Node) -> str:
         if node[0] is BOOL:
             return repr(node[1])
         if node[0] is TEXT or node[0] is CUT:
-            return str(node[1][:512])
+            keep = _LONGEST_TEXT if node[0] is TEXT else min(node[2], _LONGEST_TEXT)
+            return policy.masked(node[1], keep)[0] if len(node[1]) > keep else str(node[1])
         if node[0] is ITEMS:
-            return "(" + ", ".join(map(as_key, node[2][:8])) + ")"
+            return "(" + ", ".join(as_key(item, policy) for item in node[2][:8]) + ")"
         if node[0] is FIELDS or node[0] is PAIRS:
             return f"<{node[1]}>"
         if node[0] is BYTES:
-            text = readable(node[2], node[3])
-            if text is not None and node[3] <= _LONGEST_KEY:
+            _, name, head, keep, length = node
+            text = readable(head, length)
+            if text is not None and length <= min(keep, _LONGEST_KEY):
                 return text
-            return f"<{node[1]} of {node[3]:,} bytes>"
+            return f"<{name} of {length:,} bytes>"
     return "<key>"
 
 

@@ -12,7 +12,6 @@ from .patterns import REDACTED, continues_key, is_card, opens_key
 from .redaction import ALL_SECRET, LONGEST_SEEN, OPEN, Policy, encodable
 from .wording import LONGEST_INT, as_key, free, readable
 
-_BYTES_SHOWN = 512
 _MOST_PATHS = 200
 _LONGEST_NAME = 64
 _SMALL = 10**12
@@ -27,7 +26,7 @@ def learn(node: Node, policy: Policy, secrecy: int) -> None:
     """Have `policy` remember the texts under a name of this secrecy: they may stand elsewhere without it."""
     entries = inner(node)
     for item in entries if type(entries) is list else (node,):
-        text = readable(item[2], item[3]) if type(item) is Mark and item[0] is BYTES else item
+        text = readable(item[2], item[4]) if type(item) is Mark and item[0] is BYTES else item
         if type(text) is str:
             policy.learn(text, secrecy)
 
@@ -165,13 +164,13 @@ class Writer:
         return self.policy.redact and _SMALL <= number < 10**19 and is_card(str(number))
 
     def _bytes(self, node: Mark, path: Path, secret: int) -> JSON:
-        _, name, head, length = node
+        _, name, head, keep, length = node
         size = f"{name} of {length:,} bytes"
         text = readable(head, length)
-        if secret or text is None:
+        if secret or text is None or not keep:
             return f"<{size}>"
-        shown = self._text(text, min(_BYTES_SHOWN, len(text)), path, secret)
-        more = "…" if length > _BYTES_SHOWN else ""
+        shown = self._text(text, len(head[:keep].decode(errors="ignore")), path, secret)
+        more = "…" if length > keep else ""
         return f"<{size}: {shown}{more}>" if type(shown) is str else shown
 
     # The two loops below are where the time goes: what is plain and open needs no call.
@@ -248,7 +247,7 @@ class Writer:
         """How secret the last of a few items is, by the first as its name."""
         name = items[0]
         if type(name) is Mark and name[0] is BYTES:
-            name = readable(name[2], name[3])
+            name = readable(name[2], name[4])
         if type(name) is not str or len(name) > _LONGEST_NAME or name[:1] == "-":  # the first line of a key
             return OPEN
         return self.policy.name(name)[1]
@@ -261,7 +260,7 @@ class Writer:
     def _pairs(self, flat: list[Node], path: Path, secret: int, left_out: int) -> JSON:
         shown: dict[str, JSON] = {}
         for index in range(0, len(flat) - 1, 2):
-            name, under = self.key(as_key(flat[index]), shown)
+            name, under = self.key(as_key(flat[index], self.policy), shown)
             if under != OPEN:
                 learn(flat[index + 1], self.policy, under)
             shown[name] = self.node(flat[index + 1], (path, name), max(secret, under))
