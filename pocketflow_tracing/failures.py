@@ -11,15 +11,20 @@ import linecache
 import os
 import sys
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import is_the_programs, report_failure
+from .errors import report_failure
 from .model import ErrorInfo, Status
 from .values import Limits, Snapshot, snapshot
 from .values.classes import inherits
+from .values.saying import Said, message_of
+
+if TYPE_CHECKING:
+    from .values import Policy
 
 MAX_FRAMES = 50
-MAX_MESSAGE = 4_096
+MAX_NOTES = 20
+MAX_CAUSES = 10
 MAX_MEMBERS = 20
 MAX_LOCALS_BYTES = 16_384
 MAX_LOCALS_DEPTH = 5
@@ -31,6 +36,17 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 _Line = tuple[str, int, str]
 """File, line, function; or whose frames are left out, and how many of them."""
+
+
+class _Other(NamedTuple):
+    """Another exception, in one line: what stands before its message, the message, what stands after."""
+
+    before: str
+    message: Said
+    after: str = ""
+
+    def masked(self, policy: Policy) -> str:
+        return self.message.masked(policy, self.before) + self.after
 
 
 class Failure:
@@ -48,8 +64,8 @@ class Failure:
         """The id of the span that keeps the stack trace, None where it is this one."""
         self.notes = _notes(exception)
         self.frames: list[_Line] = []
-        self.causes: list[str] = []
-        self.members: list[str] = []
+        self.causes: list[_Other] = []
+        self.members: list[_Other] = []
         self.locals: Snapshot | None = None
         if raised_in is None:
             trace = _traceback_of(exception)
@@ -59,18 +75,23 @@ class Failure:
             if limits is not None:
                 self.locals = _locals(trace, limits)
 
-    def info(self) -> ErrorInfo:
-        """The model's record, without the local variables; reads source lines, so it is for the worker."""
+    def info(self, policy: Policy) -> ErrorInfo:
+        """The model's record, masked, without the local variables; reads source lines: for the worker."""
+        message = self.message.masked(policy)
         return ErrorInfo(
-            type=self.type,
-            message=self.message,
-            stacktrace=self._written() if self.raised_in is None else "",
-            notes=self.notes,
-            causes=self.causes,
+            type=policy.mask_text(self.type, "error.type"),
+            message=policy.own_text(message, "error.message"),
+            stacktrace=self._written(policy, message) if self.raised_in is None else "",
+            notes=[policy.own_text(note.masked(policy), "error.notes") for note in self.notes],
+            causes=[policy.own_text(cause.masked(policy), "error.causes") for cause in self.causes],
             raised_in=None if self.raised_in is None else f"{self.raised_in:016x}",
         )
 
-    def _written(self) -> str:
+    def status_message(self, policy: Policy) -> str:
+        """What went wrong, masked, in one line."""
+        return policy.own_text(self.message.masked(policy, f"{self.type}: "), "status_message")
+
+    def _written(self, policy: Policy, message: str) -> str:
         lines = ["Traceback (most recent call last):"] if self.frames else []
         for file, line, function in self.frames:
             if not function:
@@ -80,8 +101,9 @@ class Failure:
             source = linecache.getline(file, line).strip()
             if source:
                 lines.append(f"    {source}")
-        lines.append(f"{self.type}: {self.message}" if self.message else self.type)
-        return "\n".join(lines + self.members)
+        lines.append(f"{self.type}: {message}" if message else self.type)
+        lines += [member.masked(policy) for member in self.members]
+        return policy.mask_text("\n".join(lines), "error.stacktrace")
 
 
 def status_of(exception: BaseException) -> Status:
@@ -97,66 +119,52 @@ _CANCELLATIONS = frozenset(
 )
 
 
-def message_of(exception: BaseException) -> str:
-    """`str(exception)`, clipped; `<unprintable X>` where that fails.
-
-    The one place where a method of a program's type runs: an exception with a `__str__` of its own
-    has no other text, and the program's own traceback would call it just so.
-    """
-    try:
-        text = str(exception)
-    except BaseException as failure:
-        if is_the_programs(failure):
-            raise
-        return f"<unprintable {_type_name(exception)}>"
-    if type(text) is not str:
-        text = str.__str__(text)
-    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}… +{len(text) - MAX_MESSAGE} more"
-
-
 def _type_name(exception: BaseException) -> str:
     return str(type.__dict__["__name__"].__get__(type(exception)))
 
 
-def _causes(exception: BaseException) -> list[str]:
-    found: list[str] = []
+def _causes(exception: BaseException) -> list[_Other]:
+    found: list[_Other] = []
     seen = {id(exception)}
     current: BaseException | None = exception
-    while current is not None and len(found) < 10:
+    while current is not None and len(found) < MAX_CAUSES:
         cause = BaseException.__dict__["__cause__"].__get__(current)
         if cause is None and not BaseException.__dict__["__suppress_context__"].__get__(current):
             cause = BaseException.__dict__["__context__"].__get__(current)
         if cause is None or id(cause) in seen:
             break
         seen.add(id(cause))
-        found.append(f"{_type_name(cause)}: {message_of(cause)}")
+        found.append(_Other(f"{_type_name(cause)}: ", message_of(cause)))
         current = cause
     return found
 
 
-def _notes(exception: BaseException) -> list[str]:
+def _notes(exception: BaseException) -> list[Said]:
     fields: Any = (
         BaseException.__dict__["__dict__"].__get__(exception) if sys.version_info >= (3, 11) else None
     )
     notes = fields.get("__notes__") if type(fields) is dict else None
-    return [note[:MAX_MESSAGE] for note in notes[:20] if type(note) is str] if type(notes) is list else []
+    if type(notes) is not list:
+        return []
+    return [Said.of(note) for note in notes[:MAX_NOTES] if type(note) is str]
 
 
-def _members(exception: BaseException, indent: str) -> list[str]:
+def _members(exception: BaseException, indent: str) -> list[_Other]:
     """What the exceptions of a group are, and where each was raised, as lines under the group's own."""
     if _GROUP is None or not inherits(type(exception), _GROUP):
         return []
-    found: list[str] = []
+    found: list[_Other] = []
     members = _GROUP.exceptions.__get__(exception)
     for member in members[:MAX_MEMBERS]:
         frames = [frame for frame in _frames(_traceback_of(member)) if frame[2]]
         where = f"  ({os.path.basename(frames[-1][0])}:{frames[-1][1]})" if frames else ""
-        found.append(f"{indent}- {_type_name(member)}: {message_of(member)}{where}")
+        found.append(_Other(f"{indent}- {_type_name(member)}: ", message_of(member), where))
         found += _members(member, indent + "  ")
         if len(found) >= MAX_MEMBERS:
             break
     left = len(members) - MAX_MEMBERS
-    return [*found[:MAX_MEMBERS], *([f"{indent}… +{left} more"] if left > 0 else [])]
+    more = [_Other("", Said.of(f"{indent}… +{left} more"))] if left > 0 else []
+    return found[:MAX_MEMBERS] + more
 
 
 def _frames(trace: TracebackType | None) -> list[_Line]:

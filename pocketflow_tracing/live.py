@@ -94,11 +94,6 @@ class LiveSpan:
         """64 bits, unique within the trace: its id and the span's number, scattered by an odd factor."""
         return (self.trace.id ^ (self.seq + 1) * _SCATTER) & _MASK or 1
 
-    @property
-    def status_message(self) -> str:
-        """What went wrong, in one line, "" where nothing did."""
-        return "" if self.failure is None else f"{self.failure.type}: {self.failure.message}"
-
     def phases(self) -> list[LiveSpan]:
         """The phases of this node that its step kept, since they went as they nearly always do."""
         step = self.step

@@ -58,7 +58,7 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) ->
         live.start + trace.epoch_ns,
         live.end + trace.epoch_ns if live.end else None,
         live.status,
-        policy.mask_text(live.status_message, "status_message"),
+        "" if live.failure is None else live.failure.status_message(policy),
         None if live.step is None else live.step.key,
         generation=None if live.generation is None else _generation(live.generation, policy),
         seq=live.seq,
@@ -76,7 +76,7 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) ->
         name: _attribute(span, name, value, policy, allowance) for name, value in live.described().items()
     }
     if live.failure is not None:
-        span.error = policy.mask_error(live.failure.info())
+        span.error = live.failure.info(policy)
         if live.failure.locals is not None:
             span.error.locals = _shown(span, "error.locals", live.failure.locals, policy, allowance)
     return span

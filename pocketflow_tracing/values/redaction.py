@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from ..model import ErrorInfo
 from . import patterns
 from .keys import KeyNames, holds_count
 from .learned import Learned, of_environment
@@ -143,7 +141,11 @@ class Policy:
 
     def mask_text(self, text: str, path: str = "") -> str:
         """`text` with every secret replaced; `path` is for a mask of the user's own."""
-        shown: Any = self.masked(text)[0]
+        return self.own_text(self.masked(text)[0], path)
+
+    def own_text(self, text: str, path: str) -> str:
+        """What the user's own masks make of a text that is masked already."""
+        shown: Any = text
         if self.mask is not None:
             shown = self.own_mask(shown, path)
         if self.whole_mask is not None and type(shown) is str:
@@ -243,17 +245,6 @@ class Policy:
 
     def _finds_in(self, piece: str) -> list[Find]:
         return patterns.finds(piece, self.keys) + self.learned.finds(piece)
-
-    def mask_error(self, error: ErrorInfo) -> ErrorInfo:
-        """A masked copy of `error`."""
-        return replace(
-            error,
-            type=self.mask_text(error.type, "error.type"),
-            message=self.mask_text(error.message, "error.message"),
-            stacktrace=self.mask_text(error.stacktrace, "error.stacktrace"),
-            notes=[self.mask_text(note, "error.notes") for note in error.notes],
-            causes=[self.mask_text(cause, "error.causes") for cause in error.causes],
-        )
 
 
 def encodable(text: str) -> str:
