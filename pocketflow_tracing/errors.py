@@ -46,6 +46,10 @@ class StoreError(TracingError):
     """The local store cannot be opened, read or written; the message names the file and the reason."""
 
 
+class _Unsaid(Exception):
+    """Stands in for an exception whose message is not to be shown."""
+
+
 _told: set[str] = set()
 
 
@@ -79,7 +83,8 @@ def tell_failure(where: str, failure: BaseException) -> None:
         f"[TRACING] internal failure in {where}: {kind}; this run's trace may be incomplete, "
         "the program is not affected",
     )
-    log.debug("internal failure in %s", where, exc_info=failure)
+    # Where it happened, and not what it says: that may quote a value which nobody has masked.
+    log.debug("internal failure in %s", where, exc_info=_Unsaid(kind).with_traceback(failure.__traceback__))
 
 
 def is_the_programs(failure: BaseException) -> bool:

@@ -101,7 +101,7 @@ class Spans:
             span.capture = self._stricter(span.capture, scope.settings.config)
         self.outlet.trace_started(trace)
         if trace.debug:  # after what the outlet says when it sets itself up
-            log.debug("[TRACING] Starting trace: %s", trace.name)
+            log.debug("[TRACING] Starting trace: %s", _masked_name(trace))
         return span
 
     def take_input(self, step: Step, above: Step | None, known: Snapshot | None = None) -> None:
@@ -362,6 +362,13 @@ def _both_masks(outer: Any, inner: Any) -> Any:
     if outer is None or inner is None:
         return outer or inner
     return lambda value, path: inner(outer(value, path), path)
+
+
+def _masked_name(trace: LiveTrace) -> str:
+    """For the log; what masks is loaded here only where somebody wants to see debug lines."""
+    from .values.redaction import Policy
+
+    return Policy.of(trace.config).masked(trace.name)[0]
 
 
 def _working_directory() -> str | None:

@@ -32,7 +32,14 @@ class Setting:
     name: str
 
     def __init__(
-        self, kind: Kind, default: Any, variables: tuple[str, ...], doc: str, fallback: Any, shown: str | None
+        self,
+        kind: Kind,
+        default: Any,
+        variables: tuple[str, ...],
+        doc: str,
+        fallback: Any,
+        shown: str | None,
+        secret: bool,
     ) -> None:
         self.kind = kind
         self.default = default
@@ -42,6 +49,8 @@ class Setting:
         """Stands in for a bad value of the environment: the default, or what keeps data in."""
         self.shown = shown
         """The default in words, where the value itself says too little."""
+        self.secret = secret
+        """Whether its value is shown nowhere, not even where it is a wrong one."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -62,8 +71,7 @@ class Setting:
         except ConfigError:
             raise
         except (ValueError, TypeError, OverflowError):
-            found = repr(value)
-            found = found if len(found) <= 80 else found[:79] + "…"
+            found = f"of type {type(value).__name__}" if self.secret else kinds.told(value)
             raise ConfigError(f"{called} must be {self.kind.wanted}; it is {found}") from None
 
     def is_given(self, value: Any) -> bool:
@@ -84,7 +92,7 @@ def _setting(
     shown: str | None = None,
     secret: bool = False,
 ) -> Any:
-    setting = Setting(kind, default, variables, doc, fallback, shown)
+    setting = Setting(kind, default, variables, doc, fallback, shown, secret)
     return field(default=setting, repr=not secret)
 
 

@@ -38,6 +38,13 @@ _ENVIRONMENT = r"(?!langfuse)[a-z0-9_-]{1,40}"
 _ADDRESS = r"(?i:https?)://[^\s/]+\S*"
 
 
+def told(value: Any) -> str:
+    """A value that a setting cannot take, in a line; without the password of an address, or a key."""
+    shown = re.sub(r"//[^/@\s]*@", "//…@", repr(value))
+    shown = re.sub(r"\bsk-[A-Za-z0-9_-]{3,}", "sk-…", shown)
+    return shown if len(shown) <= 80 else shown[:79] + "…"
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError

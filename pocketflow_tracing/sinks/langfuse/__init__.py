@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 TRACES_PATH = "/api/public/otel/v1/traces"
 # Spans of a scope with another beginning get their attributes copied into metadata.
 SCOPE = "langfuse-sdk.pocketflow"
+
+_USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
+"""Of no use, as requests carry the keys; and an address is shown, and kept in the store."""
 
 _projects: dict[Destination, str | None] = {}
 
@@ -52,11 +56,14 @@ def langfuse_sink(config: TracingConfig) -> Iterator[LangfuseSink]:
     missing = [name for name, key in keys.items() if not key]
     if missing:
         tell_once("langfuse:keys", f"[TRACING] {missing[0]} is not set: nothing is sent to Langfuse")
+    elif (config.langfuse_public_key or "").startswith("sk-"):  # a public key is shown and stored
+        tell_once("langfuse:keys", "[TRACING] the keys are swapped: nothing is sent to Langfuse")
     elif config.langfuse_host:
+        host = _USER_INFO.sub("", config.langfuse_host)
         yield LangfuseSink(
-            destination=Destination("langfuse", config.langfuse_host, config.langfuse_public_key or ""),
+            destination=Destination("langfuse", host, config.langfuse_public_key or ""),
             endpoint=Endpoint(
-                config.langfuse_host + TRACES_PATH,
+                host + TRACES_PATH,
                 (
                     ("Authorization", basic(config)),
                     ("x-langfuse-sdk-name", "pocketflow-tracing"),

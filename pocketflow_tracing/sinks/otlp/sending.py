@@ -15,6 +15,7 @@ import urllib3
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from ...values import Policy
 from ..network import Endpoint
 from .client import FAILURES, Answered, Client
 
@@ -107,12 +108,14 @@ def _accepted(headers: Mapping[str, str], content: bytes) -> Answer:
         partial = ExportTraceServiceResponse.FromString(content).partial_success
     except DecodeError:
         return Answer(Verdict.ACCEPTED)
-    return Answer(Verdict.ACCEPTED, partial.error_message, rejected=partial.rejected_spans)
+    return Answer(Verdict.ACCEPTED, rejected=partial.rejected_spans)
 
 
 def _told(content: bytes) -> str:
-    text = " ".join(content[:400].decode("utf-8", "replace").split())
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200] or "no reason given"
+    """What a server says in a few words; some repeat the headers of a request, keys and all."""
+    text = " ".join(content[:4096].decode("utf-8", "replace").split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return Policy().masked(text, 200)[0] or "no reason given"
 
 
 def wait_seconds(header: str | None) -> float | None:
