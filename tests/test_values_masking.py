@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -64,20 +63,13 @@ def test_a_cut_through_a_secret_shows_none_of_it(budget: int) -> None:
             assert piece not in written, (text, before)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "in bytes",
-        "in a bytearray",
-        "in a tuple as a key",
-        "as a key beside an int",
-        "in a set",
-        "in a pattern",
-    ],
-)
+CUT_PLACES = ["in bytes", "in a bytearray", "in a tuple as a key", "as a key beside an int", "in a set"]
+
+
+@pytest.mark.parametrize("place", CUT_PLACES)
 def test_a_cut_through_bytes_or_a_key_shows_none_of_the_secret(place: str) -> None:
     """Many of them in a store that is over its budget: in the store, and in what changed in it."""
-    make = {"in a pattern": lambda text: re.compile(re.escape(text)), **PLACES}[place]
+    make = PLACES[place]
     for index, (text, secret) in enumerate(SECRETS):
         limits = Limits(max_bytes=(700, 3_000, 12_000)[index % 3])
         store = {str(n): make(" x" * n + " " + text + " y" * 400) for n in range(index % 25, 300, 25)}
@@ -86,6 +78,14 @@ def test_a_cut_through_bytes_or_a_key_shows_none_of_the_secret(place: str) -> No
         changes = compare(before, after)
         written = [render(value, Policy(), "").text for value in (after, changes)]
         assert secret[:5] not in "".join(written), text
+
+
+def test_a_pattern_that_would_be_cut_is_not_shown() -> None:
+    """The source of a regular expression may be a list of keys."""
+    token = "ghp_" + "aB3dE" * 8
+
+    assert shown(re.compile(f"no|{token}")) == "re.compile('no|ghp_[redacted]')"
+    assert shown(re.compile("x" * 480 + token)) == "<re.Pattern>"
 
 
 def test_bytes_that_are_cut_differently_have_not_changed() -> None:
@@ -136,6 +136,7 @@ def test_names_and_values_in_pairs_are_understood() -> None:
     ]
     assert shown((b"Cookie", b"abc")) == ["<bytes of 6 bytes: Cookie>", "<bytes of 3 bytes>"]
     assert shown({"name": "api_key", "value": "abc"}) == {"name": "api_key", "value": "[redacted]"}
+    assert shown({"Key": "DB_PASSWORD", "Value": "abc"}) == {"Key": "DB_PASSWORD", "Value": "[redacted]"}
     assert shown({"key": "color", "value": "red"}) == {"key": "color", "value": "red"}
 
 
@@ -152,6 +153,23 @@ def test_names_are_understood_in_command_lines_xml_and_bytes() -> None:
     assert shown({b"password": "abc", b"color": "red"}) == {"password": "[redacted]", "color": "red"}
     for key in ("passcode", "openai_key", "GROQ_KEY", "jwt", "otp", "security_code"):
         assert shown({key: "abc"}) == {key: "[redacted]"}
+
+
+def test_what_stands_around_a_secret_stays_readable() -> None:
+    """In commands, in prose, in settings and in cookies."""
+    mask = Policy().mask_text
+
+    assert mask("curl -su admin:hunter2 https://db") == "curl -su admin:[redacted] https://db"
+    assert mask("admin:hunter2@tcp(db:3306)/shop") == "admin:[redacted]@tcp(db:3306)/shop"
+    assert mask("The password is hunter2. Go on.") == "The password is [redacted]. Go on."
+    assert mask("my API key was 'aB3dE9', once") == "my API key was '[redacted]', once"
+    assert mask("db:\n  user: bob\n  password: sesame\n") == "db:\n  user: bob\n  password: [redacted]\n"
+    assert mask("Cookie: a=1; sid=aB3dE9\nAccept: json") == "Cookie: [redacted]\nAccept: json"
+    assert mask("GET /;JSESSIONID=0A1B2C3D4E.node1 ok") == "GET /;JSESSIONID=[redacted] ok"
+    assert (
+        mask('{"Name": "DB_PASSWORD", "Value": "sesame"}') == '{"Name": "DB_PASSWORD", "Value": "[redacted]"}'
+    )
+    assert mask("{'password': b'sesame'}") == "{'password': b'[redacted]'}"
 
 
 def test_the_names_of_a_steps_inputs_count() -> None:
@@ -228,39 +246,3 @@ def test_with_redaction_off_only_the_users_own_rules_hold() -> None:
     policy = Policy(redact=False, own_patterns=["EMP-[0-9]+"])
 
     assert shown({"password": "x", "note": "EMP-1"}, policy=policy) == {"password": "x", "note": "[redacted]"}
-
-
-WORST = [
-    "sk-", "sk-proj-", "eyJ", "eyJaaaaaaaa.", "Bearer ", "://", "://a:", "password", "password=", "key:",
-    "token: ", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN ", "4", "4111 ", "4111-1111-", "gh", "ghp_",
-    "xoxb-", "AKIA", "a.", "M.", "password=$", "token=none.", "1//0", "12345678:AA", "=", '"', "\\",
-    'api_key"', "a", "A1", "-", "_", "--token ", "--a", "<token>a", "<token>a</", "Basic ", " ", "é", "密",
-]  # fmt: skip
-"""What repeats in the worst texts for the patterns."""
-
-
-@pytest.mark.parametrize("piece", WORST)
-def test_no_text_makes_masking_slow(piece: str) -> None:
-    """A megabyte of the worst text for a pattern takes a bounded time, in bounded pieces."""
-    text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]
-    started = time.process_time()
-
-    Policy().mask_text(text)
-
-    assert time.process_time() - started < 6
-
-
-@pytest.mark.parametrize("piece", WORST)
-def test_no_pattern_backtracks(piece: str) -> None:
-    """Four times the text takes about four times as long, not sixteen times, within one piece of it."""
-    policy = Policy()
-    short, long = ((piece * (length // len(piece)))[:length] for length in (13_000, 52_000))
-
-    def seconds(text: str) -> float:
-        started = time.thread_time()
-        policy.mask_text(text)
-        return time.thread_time() - started
-
-    ratio = min(seconds(long) for _ in range(5)) / max(min(seconds(short) for _ in range(5)), 1e-4)
-
-    assert ratio < 9

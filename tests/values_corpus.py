@@ -103,7 +103,36 @@ _PREFIXED = [
     ("EAAG", 80, _ALNUM),
     ("PMAK-", 59, _HEX),
     ("rubygems_", 48, _HEX),
+    ("glsoat-", 20, _ALNUM),
+    ("glptt-", 40, _HEX),
+    ("xoxe.xoxp-", 40, _ALNUM),
+    ("ATATT3", 60, _ALNUM + "-_"),
+    ("pat-na1-", 36, _HEX + "-"),
+    ("pat-eu1-", 36, _HEX + "-"),
+    ("fw_", 24, _ALNUM),
+    ("sbp_", 40, _HEX),
+    ("shpca_", 32, _HEX),
+    ("shppa_", 32, _HEX),
+    ("shpss_", 32, _HEX),
+    ("glc_", 60, _ALNUM),
+    ("rnd_", 28, _ALNUM),
+    ("re_", 32, _ALNUM),
+    ("tk_", 32, _ALNUM),
+    ("sk_", 48, _HEX),
+    ("rk_test_", 24, _ALNUM),
+    ("api_org_", 34, _ALNUM),
+    ("doo_v1_", 64, _HEX),
+    ("dor_v1_", 64, _HEX),
+    ("lsv2_sk_", 43, _HEX),
+    ("hvb.", 90, _ALNUM),
+    ("hvr.", 90, _ALNUM),
+    ("ABIA", 16, string.ascii_uppercase + "234567"),
+    ("ACCA", 16, string.ascii_uppercase + "234567"),
 ]
+
+
+PREFIXES = [prefix for prefix, _, _ in _PREFIXED] + ["eyJ", "SG.", "xoxb-", "hooks.slack.com/services/"]
+"""How keys and tokens begin."""
 
 
 def _tokens() -> list[tuple[str, str]]:
@@ -119,6 +148,10 @@ def _tokens() -> list[tuple[str, str]]:
     found.append((f"SG.{first}.{_draw(43)}", first))
     bot = "AA" + _draw(33)
     found.append((f"{_draw(9, string.digits)}:{bot}", bot))
+    discord = _draw(38)
+    found.append((f"M{_draw(25)}.{_draw(6)}.{discord}", discord))
+    hook = _draw(24)
+    found.append((f"https://hooks.slack.com/services/T{_draw(8)}/B{_draw(8)}/{hook}", hook))
     return found
 
 
@@ -151,14 +184,34 @@ def _in_text() -> list[tuple[str, str]]:
             (f"AccountName=me;AccountKey={body};EndpointSuffix=core.windows.net", body),
             (f'{{\\"access_token\\": \\"{body}\\"}}', body),
         ]
+        found += [
+            (f"Cookie: theme=dark; session={body}", body),
+            (f"Set-Cookie: sid={body}; Path=/; HttpOnly", body),
+            (f"GET /cart;JSESSIONID={body}.node1", body),
+            (f"sent session_id={body} along", body),
+            (f'[{{"name": "PATH", "value": "/bin"}}, {{"name": "API_TOKEN", "value": "{body}"}}]', body),
+        ]
     for password in _PASSWORDS:
         found += [
+            (f"curl -u admin:{password} https://example.com/", password),
+            (f"curl -s --user 'admin:{password}' example.com", password),
+            (f"admin:{password}@tcp(db.internal:3306)/shop", password),
+            (f"jdbc:oracle:thin:scott/{password}@//db:1521/shop", password),
+            (f"db:\n  host: db.internal\n  password: {password}\n  port: 5432", password),
+            (f"[db]\nuser = bob\npassword = {password}\n", password.partition("&")[0]),
+            (f'{{"Key": "DB_PASSWORD", "Value": "{password}"}}', password),
+            (f"{{'password': b'{password}'}}", password),
             (f"postgresql://admin:{password}@db.internal:5432/shop", password),
             (f"redis://:{password}@cache:6379/0", password),
             (f"password={password}", password.partition("&")[0]),
             (f'login failed: {{"password": "{password}", "user": "bob"}}', password),
             (f"connect(user='bob', passwd='{password}')", password),
             (f"DB_PASSWORD: {password}", password.partition("&")[0]),
+        ]
+    for password in ("hunter2", "correct-horse9", "Tr0ub4dor"):
+        found += [
+            (f"Use bob; the password is {password}.", password),
+            (f"my API key was '{password}', now it is gone", password),
         ]
     basic = base64.b64encode(b"aladdin:opensesame").decode()
     found.append((f"Authorization: Basic {basic}", basic))
@@ -204,6 +257,23 @@ description assign signature_count basic bearer_type access_level api_version ap
 turkey hockey keynote""".split()
 
 INNOCENT_TEXTS = [
+    "The password is required, and the token is invalid.",
+    "The password is at least 8-16 characters long",
+    "Its secret is base64-encoded, the key is sha256-hashed",
+    "if the token is None, log in again",
+    "My secret is that the auth was disabled in 2019",
+    "docker run -u 1000:1000 image",
+    "curl -u $USER:$PASSWORD https://example.com",
+    "curl https://example.com:8080/health",
+    "session_id=chat-2024-11-02-000123",
+    "session_id=7d444840-9dc0-11d1-b245-5ffdce74fad2",
+    "sid=42",
+    '{"name": "color", "value": "red"}',
+    '{"Key": "Environment", "Value": "production"}',
+    "user:\n  name: text\n  password: string\n  token: required",
+    "type: object\ntoken: optional",
+    "listening at tcp(localhost:3306)",
+    "Cookie: none",
     "The author wrote about token counts: 512 tokens in all.",
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     "3f786850e387550fdab836ed7e6dc881de23001b  README.md",

@@ -22,7 +22,7 @@ _SECRET_PAIRS = frozenset(
     refresh_tokens auth_token auth_tokens bearer_token bearer_tokens id_token api_token api_tokens
     csrf_token bot_token client_key license_key openai_key anthropic_key gemini_key groq_key mistral_key
     azure_key security_code seed_phrase recovery_phrase card_number
-    connection_string pass_word pass_phrase""".split()
+    connection_string pass_word pass_phrase card_pin user_pin sim_pin""".split()
 )
 # Secret at the end of a name: "github_token", "set-cookie"; "token_count" and "cookie_banner" are not.
 _SECRET_ENDINGS = frozenset("token cookie cookies auth bearer jwt otp mnemonic".split())

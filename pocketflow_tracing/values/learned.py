@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from .keys import KeyNames
-from .patterns import Find
+from .naming import Find
 
 _SHORTEST = 8
 _SHORTEST_WORDS = 16

@@ -1,9 +1,11 @@
 """The shapes of secrets in text: keys and tokens by their prefix, addresses, PEM blocks, card numbers.
 
+What only a name beside it tells is found by `naming`.
+
 `finds` first looks for what any of them needs, by the fastest means that Python has: a text
 without a secret, as nearly all are, costs a few nanoseconds a character. Every pattern is linear: what
 may repeat is a single class of characters, with an upper bound or with nothing after it that could
-fail. A find is the part to replace; the prefix before it stays.
+fail, as a test reads in the patterns themselves. A find is the part to replace; the prefix before it stays.
 """
 
 from __future__ import annotations
@@ -12,10 +14,9 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from . import naming
 from .keys import KeyNames
-
-Find = tuple[int, int]
-"""Where a secret starts and ends."""
+from .naming import Find
 
 REDACTED = "[redacted]"
 
@@ -30,7 +31,6 @@ _TOKENS = re.compile(
     | gl(?:pat|dt|rt|ptt|soat|sa)[-_](?:[A-Za-z0-9_-]{16,})
     | xox[abceoprs](?:\.xox[a-z])?-(?:[A-Za-z0-9-]{10,})
     | xapp-(?:[A-Za-z0-9-]{10,})
-    | eyJ(?:[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3})
     | AIza(?:[A-Za-z0-9_-]{30,})
     | ya29\.(?:[A-Za-z0-9_.-]{16,})
     | GOCSPX-(?:[A-Za-z0-9_-]{16,})
@@ -42,7 +42,7 @@ _TOKENS = re.compile(
     | lsv2_[a-z]{2}_(?:[a-f0-9_]{24,})
     | pypi-(?:[A-Za-z0-9_-]{32,})
     | (?:xai|nvapi|pplx|tvly|sq0atp|sq0csp|PMAK|pat-na1|pat-eu1|ATATT3)-?(?P<named>[A-Za-z0-9_=-]{20,})
-    | SG\.(?:[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})
+    | SG\.(?:[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,})
     | hv[bsr]\.(?:[A-Za-z0-9_-]{20,})
     | dapi(?:[a-f0-9]{32})
     | EAA[A-Z](?:[A-Za-z0-9]{40,})
@@ -55,9 +55,12 @@ _TOKENS = re.compile(
 )
 _PREFIX = re.compile(
     r"sk-(?:(?:ant|lf|proj|svcacct|admin|None|or-v1|sp)-)?|[a-z]{2,9}_(?:live_|test_|prod_|pat_|api_|v1_|org_)?"
-    r"|lsv2_[a-z]{2}_|AKIA|ASIA|ABIA|ACCA|eyJ|AIza|ya29\.|1//0|SG\.|hv[bsr]\.|dapi|EAA|SK|AGE-SECRET-KEY-1"
+    r"|lsv2_[a-z]{2}_|AKIA|ASIA|ABIA|ACCA|AIza|ya29\.|1//0|SG\.|hv[bsr]\.|dapi|EAA|SK|AGE-SECRET-KEY-1"
     r"|xox[a-z]-|gl[a-z]{2,5}[-_]|hooks\.slack\.com/services/|pat-(?:na|eu)1-|ATATT3|[A-Za-z0-9]{2,9}-"
 )
+_WEB_TOKEN_HEAD = re.compile(r"[A-Za-z0-9_-]*")
+_WEB_TOKEN_REST = re.compile(r"\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}")
+_SHORTEST_WEB_TOKEN_HEAD = 11
 _BOT_TOKENS = re.compile(r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{30,64}")
 _DISCORD_TOKENS = re.compile(
     r"(?<![A-Za-z0-9])[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}"
@@ -67,26 +70,11 @@ _USER_INFO = re.compile(
     r"://(?:[^\s/?#@:\"'<>]{0,256}:(?P<password>[^\s/\"'<>]{1,256})"
     r"|(?P<user>[^\s/?#@:\"'<>]{16,256}))@"
 )
-_OPTIONS = re.compile(
-    r"(?<![A-Za-z0-9_-])--(?P<name>[A-Za-z][A-Za-z0-9_-]{1,40})[ \t]{1,4}(?P<value>[^\s\"'-][^\s\"']{4,255})"
-)
-_ELEMENTS = re.compile(r"<(?P<name>[A-Za-z][A-Za-z0-9_.-]{1,40})>(?P<value>[^<>\s]{4,256})</")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _CARDS = re.compile(
     r"[0-9]{13,19}|[0-9]{4}(?P<gap>[ -])[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{1,7}"
     r"|[0-9]{4}[ -][0-9]{6}[ -][0-9]{4,5}"
 )
-_SIGN = re.compile(r"[A-Za-z0-9_-]{0,24}\\{0,8}[\"']?\]?[ \t]{0,3}(?P<sign>[:=])>?[ \t]{0,3}")
-_VALUE = re.compile(
-    r"(?P<quote>\\{0,8}[\"'])(?P<quoted>[^\"'\r\n]{1,4096})"
-    r"|(?P<scheme>(?:bearer|basic|digest|token|apikey)[ \t]+)?"
-    r"(?P<bare>[^\s\"',;&<>(){}\[\]\\]{1,4096})(?P<call>[(\[])?",
-    re.IGNORECASE,
-)
-_NOTHING = frozenset(
-    "none null nil true false undefined required optional string str int yes no empty".split()
-)
-_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 _RUN = 14
@@ -117,29 +105,13 @@ def finds(text: str, keys: KeyNames) -> list[Find]:
         found += schemes(text, 0, len(text))
     if b"://" in plain:
         found += user_info(text, 0, len(text))
-    if b"--" in plain:
-        found += under_names(_OPTIONS, text, keys)
-    if b"</" in plain:
-        found += under_names(_ELEMENTS, text, keys)
-    if b"=" in plain or b":" in plain:
-        for stem in keys.stems:
-            if stem in lower:
-                found += _assignments(text, lower, stem, keys)
+    found += naming.finds(text, plain, lower, keys)
     return found
 
 
 def _has_card_form(plain: bytes) -> bool:
     digits = plain.translate(_DIGITS)
     return any(form in digits for form in _CARD_FORMS)
-
-
-def _assignments(text: str, lower: bytes, stem: bytes, keys: KeyNames) -> Iterator[Find]:
-    """What is assigned to names that contain `stem`."""
-    done = 0
-    for at in _occurrences(lower, stem):
-        if at >= done and (found := assigned(text, at, keys)) is not None:
-            yield found
-            done = found[1]
 
 
 def _places(runs: bytes, wanted: bytes) -> Iterator[int]:
@@ -151,13 +123,6 @@ def _places(runs: bytes, wanted: bytes) -> Iterator[int]:
         at = -1 if end < 0 else runs.find(wanted, end)
 
 
-def _occurrences(text: bytes, wanted: bytes) -> Iterator[int]:
-    at = text.find(wanted)
-    while at >= 0:
-        yield at
-        at = text.find(wanted, at + len(wanted))
-
-
 def _in_run(text: str, start: int, end: int) -> Iterator[Find]:
     """Secrets in a run of letters, looked for in pieces that overlap: one may be a whole image."""
     start = max(0, start - 12)  # a bot's number before the colon
@@ -165,6 +130,7 @@ def _in_run(text: str, start: int, end: int) -> Iterator[Find]:
         stop = min(end, start + _PIECE)
         yield from tokens(text, start, stop)
         yield from bot_tokens(text, start, stop)
+        yield from web_tokens(text, start, stop)
         if stop == end:
             return
         start = stop - _OVERLAP
@@ -183,6 +149,22 @@ def tokens(text: str, start: int, end: int) -> Iterator[Find]:
             continue
         prefix = _PREFIX.match(text, at, match.end())
         yield (prefix.end() if prefix is not None else at), match.end()
+
+
+def web_tokens(text: str, start: int, end: int) -> Iterator[Find]:
+    """JSON web tokens: `eyJ…`, a point, more. No part of the text is looked at twice."""
+    at = text.find("eyJ", start, end)
+    while at >= 0:
+        after = at + 3
+        if not (at and text[at - 1].isascii() and text[at - 1].isalnum()):
+            head = _WEB_TOKEN_HEAD.match(text, at, end)
+            # Whatever begins in the same run of letters ends where this one does.
+            after = head.end() if head is not None else after
+            rest = _WEB_TOKEN_REST.match(text, after, end)
+            if rest is not None and after - at >= _SHORTEST_WEB_TOKEN_HEAD:
+                yield at + 3, rest.end()
+                after = rest.end()
+        at = text.find("eyJ", after, end)
 
 
 def _is_random(body: str) -> bool:
@@ -210,13 +192,6 @@ def user_info(text: str, start: int, end: int) -> Iterator[Find]:
     """The password, or the token in a user's place, of an address."""
     for match in _USER_INFO.finditer(text, start, end):
         yield match.span("password" if match["password"] is not None else "user")
-
-
-def under_names(pattern: re.Pattern[str], text: str, keys: KeyNames) -> Iterator[Find]:
-    """What stands under a secret name: after an option of a command, in an element of XML."""
-    for match in pattern.finditer(text):
-        if keys.is_secret(match["name"]) and not _is_placeholder(match["value"]):
-            yield match.span("value")
 
 
 def pem_keys(text: str) -> Iterator[Find]:
@@ -275,51 +250,3 @@ _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d{2}|22[2-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
     r"|(?:6011|65\d\d|64[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14}"
 )
-
-
-def assigned(text: str, at: int, keys: KeyNames) -> Find | None:
-    """What is assigned to the secret name around `at`: `password=…`, `"api_key": "…"`, `Cookie: …`."""
-    sign = _SIGN.match(text, at)
-    if sign is None:
-        return None
-    name = _name_around(text, at, sign.start("sign"))
-    if not (keys.is_secret(name) or name.lower() == "sig"):
-        return None
-    value = _VALUE.match(text, sign.end(), sign.end() + 4200)
-    return None if value is None else _assigned_value(name, sign["sign"], value)
-
-
-def _name_around(text: str, at: int, end: int) -> str:
-    first = at
-    while first > 0 and at - first < 64 and text[first - 1] in _NAME_LETTERS:
-        first -= 1
-    return text[first:end].strip(" \t\"'\\]")
-
-
-def _assigned_value(name: str, sign: str, value: re.Match[str]) -> Find | None:
-    if value["quoted"] is not None:
-        quoted = value["quoted"]
-        return None if _is_placeholder(quoted) else value.span("quoted")
-    bare = value["bare"]
-    if value["call"] or _is_placeholder(bare) or bare == name or (sign == "=" and bare.startswith("=")):
-        return None
-    if value["scheme"] is not None or "auth" in name.lower() or "cookie" in name.lower():
-        return value.span("bare")
-    if bare.isdigit() and name.lower().endswith("token"):
-        return None
-    if sign == ":" and (len(bare) < 6 or bare.rstrip(".!?").isalpha()):
-        return None  # "Token: string", "the secret: patience"
-    parts = bare.split(".")
-    if len(parts) > 1 and all(part.isidentifier() and part.islower() for part in parts):
-        return None  # source code: "password=settings.password"
-    return value.span("bare")
-
-
-def _is_placeholder(value: str) -> bool:
-    """Whether a short value only says that a secret belongs there."""
-    return len(value) <= _LONGEST_PLACEHOLDER and (
-        value.lower() in _NOTHING or value[0] in "$<{[%*" or value in ("...", "…")
-    )
-
-
-_LONGEST_PLACEHOLDER = 64

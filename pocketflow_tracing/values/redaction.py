@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from . import patterns
 from .keys import KeyNames, holds_count
 from .learned import Learned, of_environment
+from .naming import Find
 from .nodes import LOOKAHEAD
-from .patterns import REDACTED, Find
+from .patterns import REDACTED
 
 if TYPE_CHECKING:
     from ..config import TracingConfig

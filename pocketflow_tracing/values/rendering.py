@@ -123,7 +123,9 @@ def _by_parts(captured: Snapshot, policy: Policy) -> Rendered | None:
     The entries between two big ones are written together.
     """
     root, parts = captured.root, captured.parts
-    if captured.size < _BIG or not parts or "value" in root:  # that may belong to a "name" beside it
+    if captured.size < _BIG or not parts:
+        return None
+    if "value" in root or "Value" in root:  # that may belong to a "name" beside it
         return None
     pieces: list[Rendered] = []
     between: dict[str, Node] = {}

@@ -16,7 +16,8 @@ _MOST_PATHS = 200
 _LONGEST_NAME = 64
 _SMALL = 10**12
 """A whole number below this is neither long nor the number of a card."""
-_NAME_KEYS = ("name", "key", "header")
+_NAME_KEYS = ("name", "key", "header", "Name", "Key", "Header")
+_VALUE_KEYS = ("value", "Value")
 
 Path = tuple[Any, Any] | None
 """The path of the holder and the key within it; written out only where it is told."""
@@ -207,13 +208,13 @@ class Writer:
     def _dict(self, entries: Mapping[str, Node], path: Path, secret: int, left_out: int) -> JSON:
         shown: dict[str, JSON] = {}
         clean, names = self.policy.seen.clean, self.policy.seen.names
-        value_secret = self._named_secret(entries) if "value" in entries else OPEN
+        value_secret = self._named_secret(entries) if "value" in entries or "Value" in entries else OPEN
         later = secret == OPEN and self.policy.mask is None
         for key, node in entries.items():
             name, under = names.get(key) or self.policy.name(key)
             if name in shown:
                 name = free(name, shown)
-            if value_secret and key == "value":
+            if value_secret and key in _VALUE_KEYS:
                 under = max(under, value_secret)
             if under != OPEN:
                 learn(node, self.policy, under)
