@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -260,3 +261,23 @@ with tracing(settings, flow_name="Greeting"):
     assert "[TRACING] Starting node span: Greet.exec" in lines
     assert "[TRACING] Node span completed" in lines
     assert "[TRACING] Trace flushed to Langfuse" in lines
+
+
+def test_a_thread_that_has_nothing_left_to_send_rests(
+    server: Server, path: Path, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failure that was made up for, too, it does not look into the outbox over and over."""
+    looks = Counter[str]()
+    left = Outbox.left
+
+    def counted(outbox: Outbox, **how: bool) -> int:
+        looks[threading.current_thread().name] += 1
+        return left(outbox, **how)
+
+    server.answers.append(503)
+    traced(delivery, config(path, **keys(server)))
+    assert delivery.flush(20) == 0
+    monkeypatch.setattr(Outbox, "left", counted)
+    assert delivery.flush(20) == 0
+    delivery._at_exit()
+    assert 0 < looks.total() < 50, looks
