@@ -18,18 +18,21 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from contenders import CONTENDERS, SPANS, STEPS
 from receiving import SECONDS, serving
 
 HERE = Path(__file__).resolve().parent
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
 REQUIREMENTS = {
     "untraced": ["pocketflow"],
     "ours": ["-e", str(HERE.parent)],
     "ours, store only": ["-e", str(HERE.parent)],
     "langfuse @observe": ["pocketflow", "langfuse>=5,<6"],
     "langfuse start_observation": ["pocketflow", "langfuse>=5,<6"],
+    "langfuse start_as_current_observation": ["pocketflow", "langfuse>=5,<6"],
     "opentelemetry batch processor": [
         "pocketflow",
         "opentelemetry-sdk",
@@ -42,11 +45,10 @@ REQUIREMENTS = {
 def measure(name: str) -> None:
     """Run one contender, and print its figures as JSON."""
     with contextlib.redirect_stdout(sys.stderr):
-        took = CONTENDERS[name]()
+        took, own = CONTENDERS[name]()
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps({"run": took, "processor": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024})
-    )
+    processor = used.ru_utime + used.ru_stime
+    print(json.dumps({"run": took, "own": own, "processor": processor, "memory": used.ru_maxrss / 1024}))
 
 
 def environment_of(name: str, folder: Path) -> str:
@@ -86,22 +88,30 @@ def figures(name: str, python: str) -> dict[str, Any]:
 
 
 def main(names: list[str]) -> None:
-    """Print a table of all contenders."""
+    """Print a table of all contenders, which take turns: medians."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("untraced", *(names or CONTENDERS))}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(os.environ.get("ENVIRONMENTS", made))
-        base = figures("untraced", environment_of("untraced", folder))
-        print(f"{STEPS:,} nodes, {SECONDS:g} s a request\n")
-        print("| | spans | arrived | processor time a span | run | process | memory |")
-        print("|---|---:|---:|---:|---:|---:|---:|")
-        for name in names or list(CONTENDERS):
-            found = base if name == "untraced" else figures(name, environment_of(name, folder))
-            spans = SPANS if name.startswith("ours") else STEPS * 3 + 1
-            each = (found["processor"] - base["processor"]) / spans * 1e6
-            print(
-                f"| {name} | {spans:,} | {found['arrived']:,} | {each:.0f} µs | {found['run']:.2f} s "
-                f"| {found['whole']:.1f} s | {found['memory']:.0f} MB |",
-                flush=True,
-            )
+        pythons = {name: environment_of(name, folder) for name in found}
+        for _ in range(ROUNDS):
+            for name, python in pythons.items():
+                found[name].append(figures(name, python))
+    print(f"{STEPS:,} nodes, {SECONDS:g} s a request, medians of {ROUNDS}\n")
+    print("| | spans | arrived | processor time a span | of that its own thread | run | process | memory |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    base = _medians(found["untraced"])
+    for name, rounds in found.items():
+        middle = _medians(rounds)
+        spans = SPANS if name.startswith("ours") else STEPS * 3 + 1
+        each, own = ((middle[what] - base[what]) / spans * 1e6 for what in ("processor", "own"))
+        print(
+            f"| {name} | {spans:,} | {middle['arrived']:,.0f} | {each:.0f} µs | {own:.1f} µs "
+            f"| {middle['run']:.2f} s | {middle['whole']:.1f} s | {middle['memory']:.0f} MB |"
+        )
+
+
+def _medians(rounds: list[dict[str, Any]]) -> dict[str, float]:
+    return {what: median(one[what] for one in rounds) for what in rounds[0]}
 
 
 if __name__ == "__main__":
