@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from .arguments import settings_of
+from .errors import contained
 from .live import LiveSpan, LiveTrace, span_hex, trace_hex
 from .model import SpanKind
 
@@ -49,8 +50,9 @@ class CurrentSpan(_Current[LiveSpan]):
         live = self._live
         if live is None or not attributes:
             return
-        taken = {name: live.capture.value(value) for name, value in attributes.items()}
-        live.attributes = {**(live.attributes or {}), **taken}
+        with contained:
+            taken = {name: live.capture.value(value) for name, value in attributes.items()}
+            live.attributes = {**(live.attributes or {}), **taken}
 
 
 class CurrentTrace(_Current[LiveTrace]):
@@ -79,5 +81,6 @@ class CurrentTrace(_Current[LiveTrace]):
         live.user_id = checked.user_id or live.user_id
         live.session_id = checked.session_id or live.session_id
         live.tags += [tag for tag in checked.tags if tag not in live.tags]
-        taken = {name: live.capture.value(value) for name, value in checked.metadata.items()}
-        live.metadata = {**live.metadata, **taken}
+        with contained:
+            taken = {name: live.capture.value(value) for name, value in checked.metadata.items()}
+            live.metadata = {**live.metadata, **taken}

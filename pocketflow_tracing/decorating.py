@@ -15,7 +15,7 @@ from typing import Any
 
 from .config import resolve
 from .engine import engine
-from .errors import ArgumentTypeError
+from .errors import ArgumentTypeError, contained
 from .live import LiveSpan
 from .model import SpanKind
 from .reading import class_name, on_class
@@ -52,16 +52,19 @@ class _Opened(AbstractContextManager[None]):
         self._scope: Scope | None = None
 
     def __enter__(self) -> None:
+        with contained:
+            self._scope = self._open()
+
+    def _open(self) -> Scope | None:
         settings = self._settings
         current = here.get()
         while type(current) is Scope:
             if current.is_open and current.owner is self._owner and current.settings is settings:
-                return  # `run` opened it and now calls `_run`
+                return None  # `run` opened it and now calls `_run`
             current = current.outer
         if not resolve(settings.config).enabled:
-            self._scope = engine.mute(settings, self._owner)
-        else:
-            self._scope = engine.enter(settings, owner=self._owner)
+            return engine.mute(settings, self._owner)
+        return engine.enter(settings, owner=self._owner)
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
@@ -222,15 +225,17 @@ class _Call:
         self._before = here.get()
         span = self._span = engine.begin(SpanKind.FUNCTION, self._function.__name__, self._function)
         if span is not None and span.capture.inputs:
-            named = _by_name(self._function, *self._arguments)
-            span.input = {name: span.capture.value(value) for name, value in named.items()}
+            with contained:
+                named = _by_name(self._function, *self._arguments)
+                span.input = {name: span.capture.value(value) for name, value in named.items()}
         return self
 
     def gave(self, result: Any) -> Any:
         """Keep what the function returned, and pass it on."""
         span = self._span
         if span is not None and span.capture.outputs:
-            span.output = span.capture.value(result)
+            with contained:
+                span.output = span.capture.value(result)
         return result
 
     def __exit__(

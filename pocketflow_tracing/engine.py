@@ -33,7 +33,10 @@ def _guarded(method: Callable[Concatenate[Engine, P], R]) -> Callable[Concatenat
             return method(self, *args, **kwargs)
         except Exception as failure:
             report_failure(RECORDER, failure)
-            self.spans.abandon()
+            try:
+                self.spans.abandon()
+            except Exception as another:
+                report_failure(RECORDER, another)
             return None
 
     return call
@@ -48,7 +51,7 @@ class Engine:
         self._anatomy: Anatomy | None = None
         self._recorder: Recorder | None = None
         self._probe: Probe | None = None
-        self._open = 0
+        self._open: set[Scope] = set()
         # Re-entrant: a signal handler may open a scope while this thread is opening one.
         self._lock = threading.RLock()
         os.register_at_fork(after_in_child=self._forget_parent)
@@ -62,14 +65,18 @@ class Engine:
         """Open a scope and make it current; begins to watch if it is the first."""
         scope = Scope(settings, here.get(), owner=owner)
         scope.announces = announces
-        with self._lock:
-            self._watch(every_thread=process)
-            self._open += 1
-            if process:
-                self.scopes.process.append(scope)
-            elif announces:
-                self.scopes.announcing.append(scope)
-        scope.make_current()
+        try:
+            with self._lock:
+                self._watch(every_thread=process)
+                self._open.add(scope)
+                if process:
+                    self.scopes.process.append(scope)
+                elif announces:
+                    self.scopes.announcing.append(scope)
+            scope.make_current()
+        except BaseException:  # of a signal handler, say: nobody will leave what was not entered
+            self.leave(scope)
+            raise
         return scope
 
     @_guarded
@@ -79,24 +86,28 @@ class Engine:
         if outer is None and not self.scopes.process:
             return None
         scope = Scope(settings, outer, owner=owner, muted=True)
-        with self._lock:
-            self._open += 1
-        scope.make_current()
+        try:
+            with self._lock:
+                self._open.add(scope)
+            scope.make_current()
+        except BaseException:
+            self.leave(scope)
+            raise
         return scope
 
     @_guarded
     def leave(self, scope: Scope) -> None:
         """Close a scope; stops watching if it was the last and nothing traced is under way."""
         scope.is_open = False
-        scope.make_outer_current()
-        with self._lock:
-            self._open -= 1
-            for kept in (self.scopes.process, self.scopes.announcing):
-                if scope in kept:
-                    kept.remove(scope)
         try:
+            scope.make_outer_current()
             self._sweep(scope)
         finally:
+            with self._lock:
+                self._open.discard(scope)
+                for kept in (self.scopes.process, self.scopes.announcing):
+                    if scope in kept:
+                        kept.remove(scope)
             self.rest()
 
     @_guarded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
 
 logger = logging.getLogger("pocketflow_tracing")
@@ -73,6 +74,24 @@ def report_failure(where: str, failure: BaseException) -> None:
     if is_the_programs(failure):
         raise failure
     tell_failure(where, failure)
+
+
+class _Contained:
+    """A `with` block of our own code on the program's thread: what fails in it costs one line."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(failure, Exception) or is_the_programs(failure):
+            return False
+        tell_failure(RECORDER, failure)
+        return True
+
+
+contained = _Contained()
 
 
 def tell_failure(where: str, failure: BaseException) -> None:

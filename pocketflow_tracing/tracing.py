@@ -16,7 +16,7 @@ from .current import CurrentSpan, CurrentTrace
 from .decorating import decorate
 from .delivery import delivery
 from .engine import engine
-from .errors import ArgumentValueError, log
+from .errors import ArgumentValueError, contained, log
 from .live import LiveSpan, LiveTrace, trace_hex
 from .model import SpanKind, Trace
 from .scopes import Current, Scope, here
@@ -155,18 +155,22 @@ class tracing(_Block):
         self._memory: MemorySink | None = None
 
     def __enter__(self) -> tracing:
-        config = resolve(self._settings.config)
-        if not config.enabled:
-            self._scopes.append(engine.mute(self._settings))
-            return self
+        scope: Scope | None = None
+        with contained:
+            scope = self._open()
+        self._scopes.append(scope)
+        return self
+
+    def _open(self) -> Scope | None:
+        if not resolve(self._settings.config).enabled:
+            return engine.mute(self._settings)
         if self._memory is None and not self._is_stored():
             self._memory = MemorySink(keep=RECENT_TRACES, max_spans=RECENT_SPANS)
             self._settings.sinks = (*(self._settings.sinks or ()), self._memory)
         scope = engine.enter(self._settings, process=self._process, announces=not self._process)
         if scope is not None:
             scope.on_trace = self._ended
-        self._scopes.append(scope)
-        return self
+        return scope
 
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None

@@ -85,3 +85,5 @@ def callback_failed(listener: Listener, failure: Exception) -> None:
         listener.failed(is_ours=is_ours)
     except RecursionError:
         pass
+    except Exception as another:  # a second bug, or the program's, which is told apart there
+        report_failure(RECORDER, another)
