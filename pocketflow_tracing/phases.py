@@ -36,7 +36,11 @@ class Phases:
         step = activation.step
         capture = step.capture
         kind = call.kind
-        if kind is None or (capture.hidden and kind in capture.hidden):
+        if kind is None:
+            return
+        if capture.hidden and kind in capture.hidden:
+            if kind is _EXEC:
+                _count(activation, step)  # its node says how many there were
             return
         trace = parent.trace
         span = opened(trace, parent, kind, step.type.phases[call.name].title, clock(), step)
@@ -142,19 +146,26 @@ class Phases:
         before = activation.before
         step = activation.step
         current = get_here()
-        if type(current) is not LiveSpan or current.step is not step or not current.end:
+        if type(current) is not LiveSpan or current.step is not step:
             return
+        if not current.end and (activation.machinery.kind is None or current is not step.span):
+            return  # a phase that leaves no span has its step's for one
         if type(before) is LiveSpan and before.step is step and (before.end or before is step.span):
             return
         set_here(before)
 
 
-def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
+def _count(activation: Activation, step: Step) -> int:
+    """Count an attempt that begins; the how-manieth it is."""
     # An `_exec` of the user's own may call exec for reasons of its own: only PocketFlow's loop counts.
     activation.attempt = attempt = activation.attempt + 1 if activation.machinery.own else 1
     if attempt > step.attempts:
         step.attempts = attempt
-    attributes: dict[str, Any] = {"attempt": attempt}
+    return attempt
+
+
+def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"attempt": _count(activation, step)}
     if activation.item is not None:
         attributes["item"] = activation.item
     if step.max_attempts is not None:

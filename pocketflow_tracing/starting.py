@@ -290,9 +290,14 @@ class Starting:
     def _phase_started(self, piece: Machinery, frame: FrameType) -> Activation | None:
         """The code of a phase runs: a span of its own, unless the call of it was seen already."""
         step = self._step_at(piece, frame)
-        if step is None or (step.capture.hidden and piece.kind in step.capture.hidden):
+        if step is None:
             return None
         span, _ = self._scopes.locate()
+        is_hidden = bool(step.capture.hidden) and piece.kind in step.capture.hidden
+        if is_hidden and _leads_to(span, step):
+            if piece.kind is SpanKind.EXEC:
+                step.attempts = step.attempts or 1
+            return None
         if span is not None and span.kind is piece.kind and span.step is step:
             return None
         parent = span if step.span.end else step.span
@@ -300,7 +305,9 @@ class Starting:
             return None
         activation = self._join(piece, frame, step)
         activation.parent = parent
-        if step.capture.inputs:
+        if is_hidden:
+            set_here(parent)  # in a thread of its own, what runs in it would not be found to be traced
+        elif step.capture.inputs:
             activation.given = next(iter(arguments_of(frame, step.owner)), None)
         return activation
 
@@ -322,6 +329,13 @@ class Starting:
         """Have the probe watch what has come to light."""
         if pieces and self.watcher is not None:
             self.watcher.watch(pieces)
+
+
+def _leads_to(span: LiveSpan | None, step: Step) -> bool:
+    """Whether `span` is that of `step`, or stands beneath it."""
+    while span is not None and span is not step.span:
+        span = span.parent
+    return span is not None
 
 
 def _was_called_by(flow: Step, current: Current) -> bool:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pocketflow import AsyncFlow, AsyncNode, BatchFlow, BatchNode, Flow, Node
+from pocketflow import (
+    AsyncBatchFlow,
+    AsyncBatchNode,
+    AsyncFlow,
+    AsyncNode,
+    AsyncParallelBatchFlow,
+    AsyncParallelBatchNode,
+    BatchFlow,
+    BatchNode,
+    Flow,
+    Node,
+)
 
-from pocketflow_tracing import Trace, TracingConfig, flush, trace_flow, tracing
+from pocketflow_tracing import Trace, TracingConfig, flush, span, trace_flow, tracing
 from pocketflow_tracing.model import SpanKind, Status
 from pocketflow_tracing.sinks.console import ConsoleSink
 from pocketflow_tracing.sinks.memory import MemorySink
@@ -73,6 +86,34 @@ class AskEach(BatchNode):  # type: ignore[misc]
         shared["answers"] = exec_res
 
 
+class AskEachLater(AsyncBatchNode):  # type: ignore[misc]
+    """An output for each input, on an event loop."""
+
+    async def prep_async(self, shared: dict[str, Any]) -> Any:
+        return [shared["question"]] * 2
+
+    async def exec_async(self, prep_res: Any) -> Any:
+        return {"answer": MADE}
+
+    async def post_async(self, shared: dict[str, Any], prep_res: Any, exec_res: Any) -> Any:
+        shared["answers"] = exec_res
+
+
+class AskAtOnce(AskEachLater, AsyncParallelBatchNode):  # type: ignore[misc]
+    """All of them at the same time."""
+
+
+class AskWithLater(AsyncBatchFlow):  # type: ignore[misc]
+    """Runs once for each of its parameters, on an event loop."""
+
+    async def prep_async(self, shared: dict[str, Any]) -> Any:
+        return [{"about": shared["question"]}, {shared["question"]: 1}]
+
+
+class AskWithAtOnce(AskWithLater, AsyncParallelBatchFlow):  # type: ignore[misc]
+    """All of them at the same time."""
+
+
 class AskWith(BatchFlow):  # type: ignore[misc]
     """Runs once for each of its parameters."""
 
@@ -92,7 +133,11 @@ def _store() -> dict[str, Any]:
 
 
 async def _run_later() -> None:
-    await AsyncFlow(start=AskLater()).run_async(_store())
+    first, each = AskLater(), AskEachLater()
+    first >> each >> AskAtOnce()
+    await AsyncFlow(start=first).run_async(_store())
+    for flow in (AskWithLater, AskWithAtOnce):
+        await flow(start=AskLater()).run_async(_store())
 
 
 def _run_all() -> None:
@@ -133,7 +178,7 @@ def _left(path: Path, **switches: Any) -> str:
         traces = [store.load(trace.id) for trace in store.traces(limit=100)]
     finally:
         store.close()
-    assert len(traces) == 6
+    assert len(traces) == 8
     trees = "\n".join(_full(trace) for trace in traces)
     return "\n".join([written, *(json.dumps(trace.to_dict()) for trace in traces), trees, console.getvalue()])
 
@@ -195,6 +240,60 @@ def test_without_errors_one_that_passed_many_levels_counts_once(tmp_path: Path) 
     ]  # fmt: skip
     assert Tally.of(trace).errors == Tally.of(_failed()).errors
     assert (kept.tally.nodes, kept.tally.errors) == (1, Tally.of(trace).errors)
+
+
+def _kinds(trace: Trace) -> list[SpanKind]:
+    """The phases of the nodes that ask."""
+    return [span.kind for span in trace.spans if span.name.startswith("Ask")]
+
+
+SWITCHES: dict[str, Callable[[Trace], bool]] = {
+    "trace_inputs": lambda trace: GIVEN in _full(trace),
+    "trace_outputs": lambda trace: MADE in _full(trace),
+    "trace_errors": lambda trace: FAILED in _full(trace),
+    "trace_prep": lambda trace: SpanKind.PREP in _kinds(trace),
+    "trace_exec": lambda trace: SpanKind.EXEC in _kinds(trace),
+    "trace_post": lambda trace: SpanKind.POST in _kinds(trace),
+    "capture_locals": lambda trace: any(span.error and span.error.locals for span in trace.spans),
+}
+"""How each switch that is on shows in a trace."""
+
+
+class Within(Node):  # type: ignore[misc]
+    """Runs another flow, whose settings are its own, and knows nothing of what that works on."""
+
+    def exec(self, prep_res: Any) -> Any:
+        with tracing(self.params["config"]):
+            Flow(start=Ask()).run({"question": GIVEN})
+            with pytest.raises(ValueError, match=FAILED):
+                Flow(start=AskInVain()).run({"question": GIVEN})
+
+
+def _parts(outer: bool, inner: bool, switch: str) -> tuple[Trace, Trace]:
+    """What was kept of two flows under the outer scope alone, and of the same under both scopes."""
+    sink = MemorySink()
+    on = {"capture_locals": True}
+    with tracing(TracingConfig(**{**on, switch: outer}), sinks=[sink]), span("all of it"):
+        node = Within()
+        node.set_params({"config": TracingConfig(**on)})
+        node.run({})
+        node.set_params({"config": TracingConfig(**{**on, switch: inner})})
+        node.run({})
+    flush()
+    [trace] = sink.traces
+    ends = [number for number, span in enumerate(trace.spans) if span.name == "Within"]
+    first, second = trace.spans[ends[0] : ends[1]], trace.spans[ends[1] :]
+    return replace(trace, spans=first), replace(trace, spans=second)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_scope_within_another_can_only_switch_off(switch: str) -> None:
+    """Off in either is off; what runs beside the inner scope is kept as the outer one says."""
+    shows = SWITCHES[switch]
+
+    assert [shows(part) for part in _parts(outer=True, inner=True, switch=switch)] == [True, True]
+    assert [shows(part) for part in _parts(outer=True, inner=False, switch=switch)] == [True, False]
+    assert [shows(part) for part in _parts(outer=False, inner=True, switch=switch)] == [False, False]
 
 
 def test_what_is_kept_of_one_side_alone_is_its_own(tmp_path: Path) -> None:
