@@ -72,11 +72,15 @@ class Server:
     prefix: str = ""
     """What comes before the paths of Langfuse."""
     listener: type[_Listener] | None = None
+    keeps: bool = False
+    """Whether `bodies` is filled."""
 
     def __post_init__(self) -> None:
         self.rows: dict[Row, Span] = {}
         self.arrivals: Counter[Row] = Counter()
         self.requests: list[Received] = []
+        self.bodies: list[bytes] = []
+        """What each request said: its head, and its body as it was before it was compressed."""
         self.faults: list[str] = []
         self.scopes: set[str] = set()
         self.resources: list[dict[str, Any]] = []
@@ -258,6 +262,8 @@ class Handler(BaseHTTPRequestHandler):
             return 413, {}, 0
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
+        if server.keeps:
+            server.bodies.append(f"{self.path}\n{self.headers}".encode() + body)
         server.faults += self._wrong_headers()
         before = len(server.rows)
         status = server.take(project, body, self._scope())

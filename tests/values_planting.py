@@ -8,8 +8,10 @@ Whatever leaves the process is to be searched by `seen_in`: files, console, page
 from __future__ import annotations
 
 import dataclasses
+import html
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -20,7 +22,7 @@ from typing import Any
 from pocketflow import BatchFlow, Flow, Node
 from values_corpus import SECRETS
 
-from pocketflow_tracing import TracingConfig, span, trace_flow, tracing
+from pocketflow_tracing import TracingConfig, current_span, current_trace, span, trace_flow, tracing
 
 AT_ONCE = 12
 
@@ -80,7 +82,13 @@ def seen_in(content: str | bytes) -> list[str]:
 
 
 def _forms(secret: str) -> set[bytes]:
-    return {secret.encode(), json.dumps(secret)[1:-1].encode()}
+    """How a text may be written: as it is, as JSON, as JSON within a page, as HTML, and as Mermaid has it."""
+    in_json = json.dumps(secret)[1:-1]
+    in_script = "".join(f"\\u{ord(letter):04x}" if letter in "<>&" else letter for letter in in_json)
+    in_chart = "".join(
+        letter if letter.isalnum() or letter in " _-.," else f"#{ord(letter)};" for letter in secret
+    )
+    return {form.encode() for form in (secret, in_json, in_script, html.escape(secret), in_chart)}
 
 
 class Keep(Node):  # type: ignore[misc]
@@ -113,10 +121,25 @@ class Fail(Node):  # type: ignore[misc]
         try:
             prep_res()
         except Exception as cause:
+            sent = f"sent {cause}"  # a local variable
+            assert sent
             error = RuntimeError(f"failed because of {cause}")
             if sys.version_info >= (3, 11):
                 error.add_note(f"while sending {cause}")
             raise error from cause
+
+
+class Tell(Node):  # type: ignore[misc]
+    """Adds what it is given to its span and to its trace."""
+
+    def exec(self, prep_res: Any) -> Any:
+        texts: list[str] = self.params["tell"]()
+        current_span().update(**dict.fromkeys(texts, 1))
+        numbered = {f"note{number}": text for number, text in enumerate(texts)}
+        current_span().update(note=texts, deep=[{"note": tuple(texts)}], **numbered)
+        current_trace().update(
+            session_id=texts[0], user_id=texts[-1], tags=texts, metadata={"note": texts, texts[0]: 1}
+        )
 
 
 class Each(BatchFlow):  # type: ignore[misc]
@@ -126,10 +149,19 @@ class Each(BatchFlow):  # type: ignore[misc]
         return [{"note": text} for text, _ in SECRETS]
 
 
-def plant() -> None:
-    """Run flows that meet every secret in every place."""
+def plant(*, few: bool) -> None:
+    """Run flows that meet every secret in every place, or in a few of them."""
     warnings.simplefilter("ignore")  # PocketFlow prints actions that lead nowhere
-    for act in (_values, _cut, _names, _parameters, _actions, _errors, _functions, _bare):
+    if few:
+        for place in list(PLACES)[4:]:
+            del PLACES[place]
+    else:
+        for act in (_cut, _parameters, _functions, _bare):
+            act()
+    _values()
+    # What debugs is traced in another way.
+    os.environ["POCKETFLOW_TRACING_DEBUG"] = "on"
+    for act in (_names, _updates, _actions, _errors):
         act()
 
 
@@ -169,6 +201,13 @@ def _names() -> None:
             Flow(start=Keep()).run({"given": 1})
 
 
+def _updates() -> None:
+    for texts in _in_turn():
+        node = Tell()
+        node.set_params({"tell": lambda texts=texts: texts})
+        node.run({})
+
+
 def _parameters() -> None:
     for text, _ in SECRETS:
         node = Keep()
@@ -187,7 +226,7 @@ def _actions() -> None:
 
 
 def _errors() -> None:
-    """In messages, notes and causes, and in the lines of source that a stack trace shows."""
+    """In messages, notes, causes and local variables, and in the lines of source in a stack trace."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calls.py"
         lines = [f"def call{n}(): raise KeyError({text!r})" for n, (text, _) in enumerate(SECRETS)]
@@ -198,10 +237,11 @@ def _errors() -> None:
         calls = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(calls)
         for number in range(len(SECRETS)):
-            try:
-                Flow(start=Fail(max_retries=2)).run({"raise": getattr(calls, f"call{number}")})
-            except RuntimeError:
-                pass
+            with tracing(TracingConfig(capture_locals=True)):
+                try:
+                    Flow(start=Fail(max_retries=2)).run({"raise": getattr(calls, f"call{number}")})
+                except RuntimeError:
+                    pass
 
 
 def _functions() -> None:
@@ -222,4 +262,4 @@ def _bare() -> None:
 
 
 if __name__ == "__main__":
-    plant()
+    plant(few="few" in sys.argv)

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from ..jsontext import utf8_size
 from ..live import LiveSpan, LiveTrace, span_hex, trace_hex
 from ..model import JSON, Generation, Graph, Span, Status, Trace
+from ..values import Snapshot
 from ..values.redaction import Policy
-from ..values.rendering import render
+from ..values.rendering import Rendered, render
 from .allowance import HEADER, Allowance
 
 T = TypeVar("T")
@@ -72,9 +73,11 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) ->
         if "changes" in span.truncated:
             span.changes = {**span.changes, "partial": True}
             del texts["changes"]
-    span.attributes = {
-        name: _attribute(span, name, value, policy, allowance) for name, value in live.described().items()
-    }
+    for name, value in live.described().items():
+        if type(value) is Snapshot:
+            span.attributes.update([_given(span, name, value, policy, allowance)])
+        else:
+            span.attributes[name] = _attribute(span, name, value, policy, allowance)
     if live.failure is not None:
         span.error = live.failure.info(policy)
         if live.failure.locals is not None:
@@ -109,6 +112,18 @@ def _attribute(span: Span, name: str, value: Any, policy: Policy, allowance: All
     if value is None or kind is int or kind is bool:
         return value
     return _shown(span, f"attributes.{name}", value, policy, allowance)
+
+
+def _given(span: Span, name: str, value: Snapshot, policy: Policy, allowance: Allowance) -> tuple[str, JSON]:
+    """An attribute that the program named: its name may hold a secret, or tell that its value is one."""
+    result = render({name: value}, policy, "attributes")
+    shown = policy.name(name)[0]
+    if type(result.value) is dict:
+        result = Rendered(result.value.get(shown), None, result.redacted, result.truncated)
+    result = allowance.fitting(result, f"attributes.{shown}")
+    span.redacted += result.redacted
+    span.truncated += result.truncated
+    return shown, result.value
 
 
 def keep_room(trace: LiveTrace, policy: Policy, allowance: Allowance) -> None:
