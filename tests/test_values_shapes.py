@@ -244,6 +244,43 @@ def test_machinery_is_described_in_a_few_words() -> None:
     }
 
 
+def test_machinery_of_event_loops_is_described_as_well() -> None:
+    """Queues by how much is in them, streams and tasks by their type, and nothing of them is read."""
+
+    async def numbers() -> Any:
+        yield 1
+
+    async def described() -> tuple[dict[str, Any], list[Any]]:
+        waiting: asyncio.Queue[int] = asyncio.LifoQueue()
+        waiting.put_nowait(1)
+        event, reader, generator = asyncio.Event(), asyncio.StreamReader(), numbers()
+        reader.feed_data(b"secret")
+        task = asyncio.ensure_future(asyncio.sleep(0))
+        found = shown(
+            {
+                "queue": waiting, "event": event, "reader": reader, "generator": generator, "task": task,
+                "future": asyncio.get_running_loop().create_future(), "lock": asyncio.Lock(),
+                "loop": asyncio.get_running_loop(),
+            }
+        )  # fmt: skip
+        await task
+        return found, [waiting.get_nowait(), await reader.read(6), [number async for number in generator]]
+
+    found, held = asyncio.run(described())
+
+    assert found.pop("loop").endswith("EventLoop>")
+    assert found == {
+        "queue": "<asyncio.queues.LifoQueue 1 items>",
+        "event": "<asyncio.locks.Event not set>",
+        "reader": "<asyncio.streams.StreamReader>",
+        "generator": "<async generator test_machinery_of_event_loops_is_described_as_well.<locals>.numbers>",
+        "task": "<_asyncio.Task>",
+        "future": "<_asyncio.Future>",
+        "lock": "<asyncio.locks.Lock>",
+    }
+    assert held == [1, b"secret", [1]]
+
+
 def test_a_serializer_speaks_for_its_type_and_what_inherits_from_it() -> None:
     """The nearest registered class decides; what it returns is captured like any value."""
 

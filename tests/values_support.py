@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import json
 import sys
-from collections.abc import Callable
-from types import FrameType
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, MemberDescriptorType
 from typing import Any
 
 from hypothesis import strategies as st
+from pocketflow import Flow, Node
 
 from pocketflow_tracing.values import Limits, Policy, Rendered, render, snapshot
 
@@ -31,10 +35,24 @@ def json_bytes(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
 
 
-def _trap(name: str) -> Any:
+DEEDS: dict[str, Callable[..., Any]] = {
+    "raises": lambda again: _raise(),
+    "lies": lambda again: 2**70,
+    "recurses": lambda again: again(),
+    "sleeps": lambda again: threading.Event().wait(1),
+    "runs a flow": lambda again: Flow(start=Node()).run({}),
+}
+"""What a hostile method may do when it is called."""
+
+
+def _raise() -> None:
+    raise RuntimeError("a trap was called")
+
+
+def _trap(name: str, does: str = "raises") -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         called.append(name)
-        raise RuntimeError(f"{name} was called")
+        return DEEDS[does](lambda: method(self))
 
     return method
 
@@ -50,10 +68,10 @@ _TRAPPED = (
 )  # fmt: skip
 
 
-def _traps() -> dict[str, Any]:
-    namespace: dict[str, Any] = {name: _trap(name) for name in _TRAPPED}
-    namespace["__class__"] = property(_trap("__class__"))
-    namespace["secret_property"] = property(_trap("secret_property"))
+def _traps(does: str = "raises") -> dict[str, Any]:
+    namespace: dict[str, Any] = {name: _trap(name, does) for name in _TRAPPED}
+    namespace["__class__"] = property(_trap("__class__", does))
+    namespace["secret_property"] = property(_trap("secret_property", does))
     return namespace
 
 
@@ -67,20 +85,32 @@ class HostileMeta(type):
     __subclasscheck__ = _trap("Meta.__subclasscheck__")
 
 
-def hostile(base: Any, *args: Any) -> Any:
+def hostile(base: Any, *args: Any, does: str = "raises") -> Any:
     """An instance of a subclass of `base` all of whose methods are traps; it holds `args`."""
-    made: Any = type(f"Hostile{base.__name__.title()}", (base,), _traps())
+    made: Any = type(f"Hostile{base.__name__.title()}", (base,), _traps(does))
     value = base.__new__(made, *args)
     base.__init__(value, *args) if base.__init__ is not object.__init__ else None
     called.clear()
     return value
 
 
-def hostile_object(fields: dict[str, Any], meta: bool = False) -> Any:
+def hostile_object(fields: dict[str, Any], meta: bool = False, does: str = "raises") -> Any:
     """A plain object with these fields and nothing but traps."""
-    made: Any = type.__new__(HostileMeta if meta else type, "HostileObject", (), _traps())
+    made: Any = type.__new__(HostileMeta if meta else type, "HostileObject", (), _traps(does))
     value = object.__new__(made)
     object.__getattribute__(value, "__dict__").update(fields)
+    called.clear()
+    return value
+
+
+def hostile_record(fields: list[Any], slots: bool, does: str = "raises") -> Any:
+    """A dataclass with these fields, a default each, and nothing but traps."""
+    names = [f"field{number}" for number in range(len(fields))]
+    base = dataclasses.make_dataclass("Record", [(name, Any) for name in names], slots=slots)
+    namespace = {**_traps(does), **({"__slots__": ()} if slots else {})}
+    value = object.__new__(type("HostileRecord", (base,), namespace))
+    for name, field in zip(names, fields, strict=True):
+        object.__setattr__(value, name, field)
     called.clear()
     return value
 
@@ -125,26 +155,41 @@ plain_values = (
 def _hostile_of(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     lists = st.lists(children, max_size=4)
     dicts = st.dictionaries(st.text(max_size=5), children, max_size=4)
+    plain = st.frozensets(st.integers() | st.text(max_size=4), max_size=4)
+    does = st.sampled_from(list(DEEDS))
+
+    def made(base: type, given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.builds(lambda held, does: hostile(base, held, does=does), given, does)
+
     return (
-        lists.map(lambda items: hostile(list, items))
-        | lists.map(lambda items: hostile(tuple, items))
-        | dicts.map(lambda items: hostile(dict, items))
-        | dicts.map(hostile_object)
+        made(list, lists)
+        | made(tuple, lists)
+        | made(dict, dicts)
+        | made(set, plain)
+        | made(frozenset, plain)
+        | made(collections.deque, lists)
+        | made(bytes, st.binary(max_size=9))
+        | made(bytearray, st.binary(max_size=9))
+        | made(str, st.text(max_size=9))
+        | made(int, st.integers())
+        | made(float, st.floats())
+        | st.builds(lambda fields, does: hostile_object(fields, does=does), dicts, does)
         # In a list, since hypothesis compares the class of what it draws.
-        | dicts.map(lambda fields: [hostile_object(fields, meta=True)])
-        | st.text(max_size=9).map(lambda text: hostile(str, text))
-        | st.integers().map(lambda number: hostile(int, number))
-        | st.floats().map(lambda number: hostile(float, number))
-        | lists.map(lambda items: hostile(ValueError, *items))
+        | st.builds(lambda fields, does: [hostile_object(fields, meta=True, does=does)], dicts, does)
+        | st.builds(
+            lambda fields, slots, does: hostile_record(fields, slots, does), lists, st.booleans(), does
+        )
+        | st.builds(lambda args, does: hostile(ValueError, *args, does=does), lists, does)
         | st.builds(Liar)
     )
 
 
-any_values = st.recursive(
+straight_values = st.recursive(
     plain_values,
     lambda children: (
         st.lists(children, max_size=6)
         | st.lists(children, max_size=6).map(tuple)
+        | st.lists(children, max_size=6).map(collections.deque)
         | st.dictionaries(st.text(max_size=8), children, max_size=6)
         | st.dictionaries(st.integers() | st.booleans() | st.none() | st.dates(), children, max_size=4)
         | st.frozensets(st.integers() | st.text(max_size=4), max_size=5)
@@ -152,6 +197,96 @@ any_values = st.recursive(
     ),
     max_leaves=40,
 )
+"""Values in which nothing holds itself."""
+
+
+@st.composite
+def _tied(draw: st.DrawFn) -> Any:
+    """A value with ways back: some of what is in it holds what holds it."""
+    value = [draw(straight_values)]
+    holders = [held for held in reached(value) if _adding(held) is not None]
+    for _ in range(draw(st.integers(1, 3))):
+        held, holder = (holders[draw(st.integers(0, len(holders) - 1))] for _ in range(2))
+        add = _adding(holder)
+        assert add is not None
+        add(held)
+    called.clear()
+    return value
+
+
+any_values = straight_values | _tied()
+
+
+def _adding(holder: Any) -> Callable[[Any], None] | None:
+    """What puts one more value into `holder`, None where there is no room in it."""
+    base = _base(holder)
+    if base in (list, collections.deque):
+        return lambda held: base.append(holder, held)
+    is_ours = type.__dict__["__name__"].__get__(type(holder)).startswith("Hostile")
+    fields = holder if base is dict else _fields(holder) if is_ours else None
+    return None if fields is None else lambda held: dict.__setitem__(fields, "back", held)
+
+
+_BASES = (list, tuple, dict, set, frozenset, collections.deque, bytearray)
+
+
+def _mro(value: Any) -> tuple[type, ...]:
+    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(type(value))
+    return found
+
+
+def _base(value: Any) -> Any:
+    # By identity: the metaclass of some has traps, too.
+    return next((base for base in _BASES for found in _mro(value) if found is base), None)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """What a plain object keeps in its `__dict__`."""
+    if _base(value) is not None or type.__dict__["__dictoffset__"].__get__(type(value)) == 0:
+        return None
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except (AttributeError, RuntimeError):
+        return None
+    return found if type(found) is dict else None
+
+
+def _slots(value: Any) -> list[Any]:
+    spaces = [type.__dict__["__dict__"].__get__(kind) for kind in _mro(value)]
+    members = [member for space in spaces if "__slots__" in space for member in space.values()]
+    return [member.__get__(value) for member in members if type(member) is MemberDescriptorType]
+
+
+def _entries(value: Any) -> list[Any]:
+    """What `value` holds, in order, read past every method of its class."""
+    base = _base(value)
+    if base is bytearray:
+        return list(bytearray.__iter__(value))
+    if base is dict:
+        return [entry for pair in dict.items(value) for entry in pair]
+    if base is not None:
+        return list(base.__iter__(value))
+    fields = [entry for pair in (_fields(value) or {}).items() for entry in pair]
+    is_exception = any(kind is BaseException for kind in _mro(value))
+    return fields + (list(BaseException.__dict__["args"].__get__(value)) if is_exception else _slots(value))
+
+
+def reached(value: Any) -> Iterator[Any]:
+    """`value` and all that it holds, each object once."""
+    seen: dict[int, Any] = {}
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if id(found) not in seen:
+            seen[id(found)] = found
+            yield found
+            waiting += _entries(found)
+
+
+def fingerprint(value: Any) -> list[tuple[int, list[int]]]:
+    """Which objects `value` is made of, and which of them each of these holds: any change shows."""
+    return [(id(found), [id(entry) for entry in _entries(found)]) for found in reached(value)]
+
 
 json_values = st.recursive(
     st.none()
