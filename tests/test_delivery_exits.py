@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from live_support import PRELUDE, names, stored
+from otlp_server_support import Server
 from store_support import run_child
 
 from pocketflow_tracing.model import Status
@@ -212,13 +213,13 @@ print(len(told.calls), delivery.flush(5))
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("base", ["BaseException", "RuntimeError"])
 def test_a_signal_while_the_thread_is_started_takes_nothing_from_anybody(
-    when: str, base: str, path: Path
+    when: str, base: str, path: Path, server: Server
 ) -> None:
     """The program gets what its handler raises, the threads come to live, and nothing is said."""
     program = (
         PRELUDE
         + f"""
-import signal, socket
+import signal
 
 class Alarm({base}):
     pass
@@ -226,10 +227,8 @@ class Alarm({base}):
 def ring(number, frame):
     raise Alarm
 
-silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and never answers
-host = f"http://127.0.0.1:{{silent.getsockname()[1]}}"
-to = dict(langfuse_public_key="pk", langfuse_secret_key="sk", langfuse_host=host)
-settings = config(PATH, exit_timeout=0.1, **to)
+to = dict(langfuse_public_key="pk-lf-one", langfuse_secret_key="sk-lf-one", langfuse_host="{server.host}")
+settings = config(PATH, exit_timeout=20.0, **to)
 name = next(name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name))
 start = getattr(threading, name)
 
@@ -256,3 +255,4 @@ print(alarms, delivery.flush(10, ships=False), *sorted(thread.name for thread in
     told = "2 0 MainThread pocketflow-tracing pocketflow-tracing-shipping\n"
     assert run_child(program, path) == (told, "")
     assert stored(path)[-1].status is Status.OK
+    assert server.rows

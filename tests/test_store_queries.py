@@ -265,7 +265,7 @@ def test_traces_in_a_file_that_cannot_be_written_are_listed_all_the_same(
     store = Store(tmp_path / "traces.db")
     store.save([trace_row(dataclasses.replace(made_trace(1), spans=[]))], [])
 
-    def refuse(self: Store) -> None:
+    def refuse(self: Store, **_: object) -> None:
         raise StoreError("read-only")
 
     monkeypatch.setattr(Store, "transaction", refuse)
