@@ -10,6 +10,7 @@ import builtins
 import linecache
 import os
 import sys
+from collections.abc import Collection
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,14 +53,21 @@ class _Other(NamedTuple):
 class Failure:
     """What a span remembers of an exception: type, message, where it came from, what it followed.
 
-    With `limits`, the local variables of the program's innermost frame too, as they are now.
+    With `limits`, the local variables of the program's innermost frame too, as they are now. Objects of
+    the types that are `serialized` show no more than their class in what it says.
     """
 
     __slots__ = ("causes", "frames", "locals", "members", "message", "notes", "raised_in", "type")
 
-    def __init__(self, exception: BaseException, raised_in: int | None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        exception: BaseException,
+        raised_in: int | None,
+        limits: Limits | None = None,
+        serialized: Collection[type] = (),
+    ) -> None:
         self.type = _type_name(exception)
-        self.message = message_of(exception)
+        self.message = message_of(exception, serialized)
         self.raised_in = raised_in
         """The id of the span that keeps the stack trace, None where it is this one."""
         self.notes = _notes(exception)
@@ -70,8 +78,8 @@ class Failure:
         if raised_in is None:
             trace = _traceback_of(exception)
             self.frames = _frames(trace)
-            self.causes = _causes(exception)
-            self.members = _members(exception, "  ")
+            self.causes = _causes(exception, serialized)
+            self.members = _members(exception, "  ", serialized)
             if limits is not None:
                 self.locals = _locals(trace, limits)
 
@@ -123,7 +131,7 @@ def _type_name(exception: BaseException) -> str:
     return str(type.__dict__["__name__"].__get__(type(exception)))
 
 
-def _causes(exception: BaseException) -> list[_Other]:
+def _causes(exception: BaseException, serialized: Collection[type]) -> list[_Other]:
     found: list[_Other] = []
     seen = {id(exception)}
     current: BaseException | None = exception
@@ -134,7 +142,7 @@ def _causes(exception: BaseException) -> list[_Other]:
         if cause is None or id(cause) in seen:
             break
         seen.add(id(cause))
-        found.append(_Other(f"{_type_name(cause)}: ", message_of(cause)))
+        found.append(_Other(f"{_type_name(cause)}: ", message_of(cause, serialized)))
         current = cause
     return found
 
@@ -149,7 +157,7 @@ def _notes(exception: BaseException) -> list[Said]:
     return [Said.of(note) for note in notes[:MAX_NOTES] if type(note) is str]
 
 
-def _members(exception: BaseException, indent: str) -> list[_Other]:
+def _members(exception: BaseException, indent: str, serialized: Collection[type]) -> list[_Other]:
     """What the exceptions of a group are, and where each was raised, as lines under the group's own."""
     if _GROUP is None or not inherits(type(exception), _GROUP):
         return []
@@ -158,8 +166,8 @@ def _members(exception: BaseException, indent: str) -> list[_Other]:
     for member in members[:MAX_MEMBERS]:
         frames = [frame for frame in _frames(_traceback_of(member)) if frame[2]]
         where = f"  ({os.path.basename(frames[-1][0])}:{frames[-1][1]})" if frames else ""
-        found.append(_Other(f"{indent}- {_type_name(member)}: ", message_of(member), where))
-        found += _members(member, indent + "  ")
+        found.append(_Other(f"{indent}- {_type_name(member)}: ", message_of(member, serialized), where))
+        found += _members(member, indent + "  ", serialized)
         if len(found) >= MAX_MEMBERS:
             break
     left = len(members) - MAX_MEMBERS

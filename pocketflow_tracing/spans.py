@@ -267,7 +267,8 @@ class Spans:
         if span.parent is not None:
             span.parent.failed_below = (id(exception), span.span_id if inner is None else inner)
         if span.capture.errors:
-            span.failure = Failure(exception, inner, span.capture.locals)
+            capture = span.capture
+            span.failure = Failure(exception, inner, capture.locals, capture.limits.serializers)
         elif inner is not None:  # so that what counts errors counts this one once
             span.attributes = {**(span.attributes or {}), "passed_on": True}
 

@@ -38,7 +38,7 @@ class Pay(Node):  # type: ignore[misc]
     def post(self, shared: dict[str, Any], prep_res: Any, exec_res: Any) -> Any:
         shared["paid"] = exec_res
         due = Invoice(3)
-        raise ValueError(f"{due.number} is not paid")
+        raise ValueError("not paid", due, {"due": [Proforma(4)]}) from KeyError(due)
 
 
 def _run(folder: Path, serializer: Any) -> tuple[Trace, bytes]:
@@ -74,6 +74,8 @@ def test_what_a_serializer_says_stands_wherever_the_value_would(tmp_path: Path) 
     assert _span(trace, "Pay.exec").output == {"paid": [{"number": 1}, {"number": 2}]}
     assert post.changes["added"] == {"paid": {"paid": [{"number": 1}, {"number": 2}]}}
     assert post.error.locals["due"] == {"number": 3}
+    assert post.error.message == "('not paid', Invoice(…), {'due': [Proforma(…)]})"
+    assert post.error.causes == ["KeyError: Invoice(…)"]
     assert b"hidden-4c1e" not in written
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import is_the_programs
@@ -49,13 +49,16 @@ class Said(NamedTuple):
         return f"{shown}… +{left:,} more" if left > 0 else shown
 
 
-def message_of(exception: BaseException) -> Said:
+def message_of(exception: BaseException, serialized: Collection[type] = ()) -> Said:
     """`str(exception)`; `<unprintable X>` where that fails.
+
+    Of objects of the types that are `serialized` it tells no more than their class: what may be
+    shown of them, their serializer says.
 
     The one place where a method of a program's type runs: an exception with a `__str__` of its own
     has no other text, and the program's own traceback would call it just so.
     """
-    text = _Text()
+    text = _Text(serialized)
     try:
         _tell(exception, text, 0)
     except _Full:
@@ -78,7 +81,8 @@ class _Full(Exception):
 class _Text:
     """Takes a text piece by piece, and raises `_Full` where it would be too long."""
 
-    def __init__(self) -> None:
+    def __init__(self, serialized: Collection[type]) -> None:
+        self.serialized = serialized
         self.pieces: list[str] = []
         self.room = _KEPT
         self.length: int | None = 0
@@ -237,6 +241,8 @@ def _say(value: Any, text: _Text, depth: int) -> None:
     kind = type(value)
     if kind is str:
         text.add(value)
+    elif _is_serialized(kind, text):
+        text.add(f"{_name(kind)}(…)")
     elif classes.inherits(kind, enum.Enum):
         text.add(_member(value, kind))
     elif classes.inherits(kind, str):
@@ -257,6 +263,8 @@ def _say(value: Any, text: _Text, depth: int) -> None:
 def _write(value: Any, text: _Text, above: tuple[int, ...]) -> None:
     """What `repr(value)` gives for plain values; for objects their class and fields."""
     kind = type(value)
+    if _is_serialized(kind, text):
+        return text.add(f"{_name(kind)}(…)")
     if classes.inherits(kind, enum.Enum):
         return text.add(_member(value, kind))
     if classes.inherits(kind, str):
@@ -278,6 +286,10 @@ def _write(value: Any, text: _Text, above: tuple[int, ...]) -> None:
     _write_node(node, kind, text, above)
     if left_out:
         text.add("…")
+
+
+def _is_serialized(kind: type, text: _Text) -> bool:
+    return any(classes.inherits(kind, known) for known in text.serialized)
 
 
 def _write_node(node: Any, kind: type, text: _Text, above: tuple[int, ...]) -> None:
