@@ -8,19 +8,22 @@ import gc
 import pickle
 import random
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pocketflow
 import pytest
 from pocketflow import AsyncFlow, AsyncNode, BatchFlow, BatchNode, Flow, Node
+from surroundings_support import HAS_MONITORING, OURS, Surroundings
 
-from pocketflow_tracing import flush, tracing
-from pocketflow_tracing.sinks.base import Sink
+from pocketflow_tracing import flush
+from pocketflow_tracing.probes.profile import ProfileProbe
 from pocketflow_tracing.testing import capture_traces
 
-from .harness import Outcome, assert_same, both, compare, execute, outlines, tree
+from .harness import Outcome, assert_same, both, compare, execute, outlines, start_of, tree
 from .programs import Batch, Broken, Failing, Flaky, Many, Parallel, every_kind
 
 CLASSES = [
@@ -95,16 +98,27 @@ def test_no_instance_is_changed_at_any_time() -> None:
     compare(program)
 
 
+class Copies(Flaky):
+    """Copies and pickles the flow that runs it, and itself."""
+
+    def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        flow = self.params["flow"]
+        for one in (copy.deepcopy(flow), copy.copy(flow), pickle.loads(pickle.dumps(flow))):
+            shared["copies"].append([type(one), *vars(one), *vars(start_of(one))])
+        for one in (copy.deepcopy(self), copy.copy(self), pickle.loads(pickle.dumps(self))):
+            shared["copies"].append([type(one), *vars(one)])
+        shared["deep"] = copy.deepcopy(shared["copies"])
+
+
 def test_a_running_flow_can_be_copied_and_pickled() -> None:
     """Nothing of ours hangs on it."""
 
-    class Copies(Flaky):
-        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-            shared["size"] = len(pickle.dumps(Flow(start=Flaky())))
-            shared["copy"] = sorted(vars(copy.deepcopy(self)))
-            shared["deep"] = copy.deepcopy(shared["n"])
+    def make() -> Flow:
+        flow = Flow(start=Copies(max_retries=2))
+        flow.set_params({"flow": flow})
+        return flow
 
-    assert both(lambda: Flow(start=Copies(max_retries=2)), {"n": 1}) == tree("""
+    assert both(make, {"n": 1, "copies": []}) == tree("""
         flow Flow ok
           node Copies ok
             prep ok
@@ -112,6 +126,40 @@ def test_a_running_flow_can_be_copied_and_pickled() -> None:
             exec ok attempt=2
             post ok
     """)
+
+
+def tools() -> dict[int, str | None]:
+    """Who holds which tool id of `sys.monitoring`."""
+    return {tool: sys.monitoring.get_tool(tool) for tool in range(6)} if HAS_MONITORING else {}
+
+
+def test_around_a_running_flow_nothing_changes_but_what_is_promised(every_probe: str) -> None:
+    """Our tool id or profile function while the run is on, our one thread; all else is as it was."""
+
+    class Look(Node):
+        def exec(self, prep_res: Any) -> Any:
+            flush()  # the thread of ours is there by now
+            seen.append((Surroundings.now(), tools(), threading.enumerate()))
+
+    seen: list[tuple[Surroundings, dict[int, str | None], list[threading.Thread]]] = []
+    before, held = Surroundings.now(), tools()
+    threads = [thread for thread in threading.enumerate() if thread.name != OURS]
+    with capture_traces():
+        Flow(start=Look()).run({})
+        seen.append((Surroundings.now(), tools(), threading.enumerate()))
+    for now, holding, running in seen:
+        assert sorted(thread.name for thread in running if thread not in threads) == [OURS]
+        assert all(thread in running for thread in threads)
+        if every_probe == "monitoring":
+            assert now == before
+            assert {tool: name for tool, name in holding.items() if name != held[tool]} == {4: OURS}
+        else:
+            assert holding == held
+            assert now.profiler is now.thread_profiler is not None
+            assert now.profiler.__module__ == ProfileProbe.__module__
+            profilers = {"profiler": before.profiler, "thread_profiler": before.thread_profiler}
+            assert replace(now, **profilers) == before
+    assert (Surroundings.now(), tools()) == (before, held)
 
 
 class Large:
@@ -261,49 +309,6 @@ def test_the_event_loop_is_left_alone() -> None:
             shared["loop"] = exec_res
 
     compare(lambda shared: AsyncFlow(start=Look()).run_async(shared))
-
-
-def test_a_flow_of_100_000_steps_keeps_flat_memory(every_probe: str) -> None:
-    """Nothing is dropped and nothing piles up. On older Pythons, a tenth has to show it."""
-    steps = 100_000 if every_probe == "monitoring" and sys.version_info >= (3, 13) else 10_000
-
-    class Count(Node):
-        def post(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
-            shared["n"] += 1
-            if shared["n"] % (steps // 5) == 0:
-                flush()
-                gc.collect()
-                shared["blocks"].append(allocated())
-            return "again" if shared["n"] < steps else "end"
-
-    class Counting(Sink):
-        def __init__(self) -> None:
-            self.spans = 0
-            self.traces: list[Any] = []
-
-        def span_ended(self, span: Any) -> None:
-            self.spans += 1
-
-        def trace_ended(self, trace: Any) -> None:
-            self.traces.append(trace)
-
-    count, sink = Count(), Counting()
-    count - "again" >> count
-    count - "end" >> Node()
-    shared: dict[str, Any] = {"n": 0, "blocks": []}
-    with tracing(sinks=[sink]) as scope:
-        Flow(start=count).run(shared)
-        scope.flush()
-    (trace,) = sink.traces
-    assert (trace.dropped_spans, trace.complete) == (0, True)
-    assert sink.spans == trace.span_count == 2 * steps + 2
-    first, *_, last = shared["blocks"]
-    assert last - first < 400_000
-
-
-def allocated() -> int:
-    """The number of memory blocks in use."""
-    return sys.getallocatedblocks()
 
 
 def test_the_program_sees_no_tracer_in_its_outcome() -> None:
