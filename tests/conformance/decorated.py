@@ -59,6 +59,11 @@ class PlainSupport(Flow):
         self.extra = extra
 
 
+@trace_flow()
+class Called(Flow):
+    """Is decorated with parentheses, and has nothing of its own."""
+
+
 def run_of(name: str) -> str:
     """The outline of one run of one step."""
     return tree(f"""

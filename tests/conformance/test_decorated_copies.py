@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pocketflow import AsyncFlow, BatchFlow, Flow
+from pocketflow import AsyncFlow, BatchFlow, Flow, Node
 
 from pocketflow_tracing import TracingError, trace_flow, tracing
 
-from .decorated import SUPPORT, AsyncStep, PlainSupport, Step, Support, run_of
+from .decorated import SUPPORT, AsyncStep, Called, Step, Support, run_of
 from .harness import outlines, tree
 
 
@@ -25,16 +25,17 @@ class Many(BatchFlow):
         return [{"n": n} for n in (1, 10, 100)]
 
 
-@pytest.mark.parametrize("decorate", [trace_flow(), lambda flow: flow])
-def test_a_decorated_instance_inside_a_batch_flow_sees_its_own_params(decorate: Any, kept: Any) -> None:
+@pytest.mark.parametrize(("decorate", "runs"), [(trace_flow(), 3), (lambda flow: flow, 0)])
+def test_a_decorated_instance_inside_a_batch_flow_sees_its_own_params(
+    decorate: Any, runs: int, kept: Any
+) -> None:
     """PocketFlow runs a copy for each iteration, and the copy has the params."""
     shared: dict[str, Any] = {}
     inner = decorate(Flow(start=Step()))
     Many(start=inner).run(shared)
     assert shared == {"sum": 111}
     assert inner.params == {}
-    for trace in kept():
-        assert outlines([trace]) == [run_of("Flow")]
+    assert outlines(kept()) == [run_of("Flow")] * runs
 
 
 def test_a_decorated_class_inside_a_batch_flow_sees_its_own_params(kept: Any) -> None:
@@ -76,7 +77,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {"copy": copy.copy, "deepcopy": copy.d
 
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize(
-    "make", [Support, trace_flow()(PlainSupport), lambda start: trace_flow()(Flow(start))]
+    "make", [Support, Called, lambda start: trace_flow()(Flow(start))], ids=["bare", "called", "instance"]
 )
 def test_a_copy_of_a_decorated_flow_acts_on_itself(way: str, make: Any, kept: Any) -> None:
     """Never on the original, whose params it does not have."""
@@ -87,15 +88,37 @@ def test_a_copy_of_a_decorated_flow_acts_on_itself(way: str, make: Any, kept: An
     other.run(shared)
     assert shared == {"sum": 7}
     assert original.params == {}
-    for trace in kept():
-        assert outlines([trace]) == [run_of(type(original).__name__)]
+    assert type(other) is type(original)
+    assert vars(other).keys() == vars(original).keys()
+    original.run(shared)
+    assert shared == {"sum": 8}
+    assert outlines(kept()) == [run_of(type(original).__name__)] * 2
+
+
+class Copying(Node):
+    """Copies the flow that runs it."""
+
+    def exec(self, prep_res: Any) -> Any:
+        made.append(COPIES[self.params["way"]](self.params["flow"]))
+
+
+made: list[Any] = []
 
 
 @pytest.mark.parametrize("way", COPIES)
-def test_a_copy_of_an_instance_of_a_decorated_class_is_traced(way: str, kept: Any) -> None:
-    """The class is what was decorated."""
-    COPIES[way](Support(start=Step())).run({})
-    assert outlines(kept()) == [SUPPORT]
+@pytest.mark.parametrize("make", [Called, lambda start: trace_flow()(Flow(start))], ids=["class", "instance"])
+def test_a_decorated_flow_can_be_copied_while_it_runs(way: str, make: Any, kept: Any) -> None:
+    """The copy has nothing of the run, and is traced by itself."""
+    made.clear()
+    flow = make(Copying())
+    flow.set_params({"way": way, "flow": flow})
+    flow.run({})
+    [other] = made
+    assert vars(other).keys() == vars(flow).keys()
+    other.run({})
+    assert len(made) == 2
+    expected = run_of(type(flow).__name__).replace("Step", "Copying").replace("\n    post ok", "")
+    assert outlines(kept()) == [expected] * 2
 
 
 def test_a_decorated_function_is_the_outermost_run(kept: Any) -> None:

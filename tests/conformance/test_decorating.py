@@ -51,6 +51,32 @@ def test_a_decorated_class_is_what_it_was() -> None:
     assert inspect.iscoroutinefunction(AsyncSupport._run_async)
 
 
+def test_decorating_adds_the_entry_points_and_nothing_else() -> None:
+    """To the dictionary of a class; to that of an instance also how it is copied."""
+    entries, async_entries = {"run", "_run"}, {"run_async", "_run_async"}
+
+    class Own(Flow):
+        pass
+
+    class AsyncOwn(AsyncFlow):
+        pass
+
+    classes = dict(vars(Own)), dict(vars(AsyncOwn))
+    assert trace_flow(Own) is Own and trace_flow()(AsyncOwn) is AsyncOwn
+    assert vars(Own).keys() - classes[0].keys() == entries
+    assert vars(AsyncOwn).keys() - classes[1].keys() == entries | async_entries
+    assert vars(Own) == {**vars(Own), **classes[0]}
+
+    plain, asynchronous = Flow(start=Step()), AsyncFlow(start=AsyncStep())
+    before = dict(vars(plain)), dict(vars(asynchronous)), dict(vars(Flow)), dict(vars(AsyncFlow))
+    trace_flow(plain), trace_flow()(asynchronous)
+    assert vars(plain).keys() - before[0].keys() == entries | {"__reduce_ex__"}
+    assert vars(asynchronous).keys() - before[1].keys() == entries | async_entries | {"__reduce_ex__"}
+    assert vars(plain) == {**vars(plain), **before[0]}
+    assert vars(asynchronous) == {**vars(asynchronous), **before[1]}
+    assert (vars(Flow), vars(AsyncFlow)) == before[2:]
+
+
 def test_an_overridden_run_keeps_its_arguments(kept: Any) -> None:
     """What the class's own run takes and returns is its own affair."""
 
