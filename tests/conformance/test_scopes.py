@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pocketflow import Flow
+from pocketflow import AsyncFlow, AsyncNode, Flow
 
 from pocketflow_tracing import Sink, TracingConfig, current_trace, span, trace_flow, tracing
 from pocketflow_tracing.sinks.memory import MemorySink
@@ -147,6 +147,68 @@ def test_a_scope_may_close_in_another_context_than_it_opened_in() -> None:
     copied.run(run, Second)
 
     assert names(scope.traces) == ["First"]
+
+
+class Asks(AsyncNode):
+    """Names its trace, and opens a span of its own in a phase."""
+
+    async def exec_async(self, prep_res: Any) -> Any:
+        async with span("look up", source="wiki") as step:
+            await asyncio.sleep(0)
+            step.update(found=2)
+
+    async def post_async(self, shared: Any, prep_res: Any, exec_res: Any) -> Any:
+        current_trace().update(user_id="ada", session_id="s-1", tags=["vip", "beta"], metadata={"tier": 2})
+        current_trace().update(tags=["beta", "late"], metadata={"tier": 3, "area": "eu"})
+        current_trace().update(user_id="eve")
+
+
+def test_async_with_opens_scopes_and_spans(kept: Any) -> None:
+    """A span that an exception leaves has failed, and the scope around it goes on."""
+
+    async def program() -> None:
+        async with tracing():
+            async with span("work"):
+                await AsyncFlow(start=Asks()).run_async({})
+            with pytest.raises(LookupError):
+                async with span("fails"):
+                    raise LookupError
+
+    asyncio.run(program())
+    assert outlines(kept()) == [
+        tree("""
+            span fails error LookupError
+        """),
+        tree("""
+            span work ok
+              flow AsyncFlow ok
+                node Asks ok
+                  exec ok
+                    span look up ok
+                  post ok
+        """),
+    ]
+    [attributes] = [one.attributes for trace in kept() for one in trace.spans if one.name == "look up"]
+    assert attributes == {"source": "wiki", "found": 2}
+
+
+def test_a_step_may_say_whose_trace_it_is(kept: Any) -> None:
+    """The last user and session count; tags and metadata are added to those of the scope."""
+    with tracing(user_id="bob", tags=["app"], metadata={"version": 1}):
+        asyncio.run(AsyncFlow(start=Asks()).run_async({}))
+    [trace] = kept()
+    assert (trace.user_id, trace.session_id) == ("eve", "s-1")
+    assert trace.tags == ["app", "vip", "beta", "late"]
+    assert trace.metadata == {"version": 1, "tier": 3, "area": "eu"}
+    assert outlines([trace]) == [
+        tree("""
+            flow AsyncFlow ok
+              node Asks ok
+                exec ok
+                  span look up ok
+                post ok
+        """)
+    ]
 
 
 class Odd:
