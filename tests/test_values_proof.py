@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from values_corpus import SECRETS
 from values_exits import EXITS, Planted
@@ -10,33 +12,27 @@ from values_planting import PLACES, seen_in
 pytestmark = pytest.mark.one_python  # what it searches is made by the same code on all of them
 
 
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    return Planted(tmp_path_factory.mktemp("planted"), "on")
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    """With masking off, and in fewer places."""
-    return Planted(tmp_path_factory.mktemp("bare"), "off", "few")
-
-
-@pytest.mark.parametrize("exit", EXITS)
-def test_no_secret_leaves_by_any_exit(planted: Planted, exit: str) -> None:
+def test_no_secret_leaves_by_any_exit(tmp_path: Path) -> None:
     """Searched in every form that a text has there."""
-    left = EXITS[exit](planted)
-
+    planted = Planted(tmp_path, "on")
     assert len(planted.traces) > len(PLACES) * 20
-    assert len(left) > 10_000
-    assert seen_in(left) == []
+
+    seen: dict[str, list[str]] = {}
+    for exit, leave in EXITS.items():
+        left = leave(planted)
+        assert len(left) > 10_000, exit
+        seen[exit] = seen_in(left)
+
+    assert seen == {exit: [] for exit in EXITS}
 
 
-@pytest.mark.parametrize("exit", EXITS)
-def test_the_search_finds_what_is_there(bare: Planted, exit: str) -> None:
-    """With masking off the secrets are seen at every exit: the program does plant them.
+def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+    """With masking off the secrets are seen at every exit: the program does plant them, if in fewer places.
 
     At some exits not all of them: in a chart texts are cut, and not every trace is looked at everywhere.
     """
-    found = len(seen_in(EXITS[exit](bare)))
+    bare = Planted(tmp_path, "off", "few")
 
-    assert found >= len(SECRETS) * (1 if exit in ("file", "JSON", "commands") or "requests" in exit else 0.7)
+    for exit, leave in EXITS.items():
+        shows_all = exit in ("file", "JSON", "commands") or "requests" in exit
+        assert len(seen_in(leave(bare))) >= len(SECRETS) * (1 if shows_all else 0.7), exit

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from values_support import any_values, json_values, lines_run
+from values_support import json_values, lines_run, straight_values
 
 from pocketflow_tracing.values import Limits, Policy, compare, render, rendering, snapshot
 
@@ -77,7 +77,7 @@ def test_one_entry_that_changes_leaves_the_others_as_they_were(make: Any) -> Non
 
 
 @settings(max_examples=200, deadline=None)
-@given(any_values, any_values)
+@given(straight_values, straight_values)
 def test_taking_over_gives_what_a_fresh_capture_gives(before: Any, after: Any) -> None:
     """A capture made from an earlier one says the same as one made from nothing."""
     store = {"a": before, "b": 1, "c": [before]}

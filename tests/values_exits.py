@@ -33,6 +33,7 @@ class Planted:
 
     def __init__(self, folder: Path, redact: str, *few: str) -> None:
         self.folder = folder
+        self.is_small = bool(few)
         self.path = folder / "traces.db"
         with ExitStack() as stack:
             langfuse, otlp = (stack.enter_context(running_server(keeps=True)) for _ in range(2))
@@ -65,8 +66,8 @@ class Planted:
             store.close()
 
     def each(self, nth: int) -> list[Trace]:
-        """Every so-manieth trace, for what takes long and is made from the same values."""
-        return self.traces[::nth]
+        """Every so-manieth trace, for what takes long and is made from the same values; all of a few."""
+        return self.traces[:: 1 if self.is_small and nth < 20 else nth]
 
 
 def _file(planted: Planted) -> bytes:
@@ -91,12 +92,12 @@ def _json(planted: Planted) -> str:
 def _page(planted: Planted) -> str:
     """The pages, the code apart that all of them have."""
     code, look = script(), style()
-    return "\n".join(render_page(trace).replace(code, "").replace(look, "") for trace in planted.each(2))
+    return "\n".join(render_page(trace).replace(code, "").replace(look, "") for trace in planted.each(5))
 
 
 def _tree(planted: Planted) -> str:
     """What `show --full --values` prints."""
-    return "\n".join(str(TraceTree(trace, Look(whole=True, values=True))) for trace in planted.each(2))
+    return "\n".join(str(TraceTree(trace, Look(whole=True, values=True))) for trace in planted.each(5))
 
 
 def _commands(planted: Planted) -> str:
@@ -159,8 +160,8 @@ EXITS: dict[str, Callable[[Planted], str | bytes]] = {
     "tree": _tree,
     "commands": _commands,
     "chart": _exported("mermaid"),
-    "OTLP as JSON": _exported("otlp", 3),
-    "Chrome's trace": _exported("chrome"),
+    "OTLP as JSON": _exported("otlp", 5),
+    "Chrome's trace": _exported("chrome", 3),
     "dashboard": _dashboard,
     "requests to Langfuse": lambda planted: planted.sent["langfuse"],
     "requests to another backend": lambda planted: planted.sent["otlp"],
