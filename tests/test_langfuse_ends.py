@@ -282,6 +282,7 @@ def test_a_program_that_is_interrupted_still_delivers(server: Server, path: Path
     assert len(server.rows) == 4
 
 
+@pytest.mark.one_python
 def test_memory_stays_bounded_while_the_server_is_away(path: Path) -> None:
     """What waits is in the file: ten runs of 15 MB each take no more memory than one."""
     program = (

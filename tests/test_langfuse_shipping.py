@@ -55,6 +55,7 @@ def left_in(path: Path, settings: TracingConfig) -> int:
 # A living process
 
 
+@pytest.mark.one_python
 def test_twenty_thousand_spans_arrive_at_a_slow_server(
     server: Server, path: Path, delivery: Delivery
 ) -> None:

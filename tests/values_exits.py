@@ -86,7 +86,7 @@ def _exported(form: str, nth: int = 1) -> Callable[[Planted], str]:
 
 
 def _json(planted: Planted) -> str:
-    return "\n".join(json.dumps(trace.to_dict()) for trace in planted.traces)
+    return "\n".join(json.dumps(trace.to_dict()) for trace in planted.each(3))
 
 
 def _page(planted: Planted) -> str:
