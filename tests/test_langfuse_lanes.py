@@ -151,3 +151,20 @@ def test_more_destinations_share_the_threads_there_are(path: Path, monkeypatch: 
         shipper.begin(settings)
         shipper.add(Nowhere(), langfuse_sink(settings))
     assert [len(lane.couriers) for lane in shipper.lanes()] == [3] * MOST_LANES
+
+
+def test_threads_that_fork_at_once_leave_every_lane_at_work(server: Server, path: Path) -> None:
+    """Each thread brings the lanes to rest before the first is over; afterwards they are there and send."""
+    with own_delivery() as delivery:
+        traced(delivery, config(path, **keys(server)))
+        assert delivery.flush() == 0
+        (lane,) = delivery.shipper.lanes()
+        delivery._before_fork()
+        delivery._before_fork()
+        assert not lane.is_there
+        delivery._after_fork_in_parent()
+        delivery._after_fork_in_parent()
+        assert lane.is_there
+        traced(delivery, config(path, **keys(server)))
+        assert delivery.flush() == 0
+        assert len(server.spans("project-1")) == 4

@@ -67,7 +67,6 @@ class Delivery(Queue):
         self._is_asleep = False
         self._holds_start = False
         self._holds_work = False
-        self._shipped = False
         self._leave = False
         self._finish_until: float | None = None
         self._finished = Bell()
@@ -266,7 +265,7 @@ class Delivery(Queue):
             return
         began = time.monotonic()
         self._leave = True
-        self._shipped = self.shipper.rest()
+        self.shipper.rest()
         while not self._holds_start:
             waited = time.monotonic() - began
             if waited > FORK_SECONDS or (waited > FORK_SINK_SECONDS and self._worker.is_telling):
@@ -287,12 +286,12 @@ class Delivery(Queue):
         if not self._holds_start:
             # Held up in a sink. That is no harm; to be in the middle of SQLite would be: the child
             # could not even clean up after that thread.
-            self._holds_work = self._worker.lock.acquire(timeout=FORK_LOCK_SECONDS)
+            # Where another thread forks as well and holds the lock, it has said so itself.
+            if self._worker.lock.acquire(timeout=FORK_LOCK_SECONDS):
+                self._holds_work = True
 
     def _after_fork_in_parent(self) -> None:
-        if self._shipped:
-            self._shipped = False
-            self.shipper.go_on()
+        self.shipper.go_on()
         if self._holds_work:
             self._holds_work = False
             self._worker.lock.release()

@@ -35,7 +35,9 @@ class Shipper:
 
     def __init__(self) -> None:
         self._lanes: dict[Key, Lane] = {}
-        self._resting: list[Lane] = []
+        self._rested: dict[Lane, None] = {}
+        """Lanes that ever came to rest for a fork: when several threads fork at once, whose turn a lane is
+        to be begun again is not known, and to begin one that is there does nothing."""
         self._is_over = False
         self.left_at_end = 0
         """How many spans were left when the process ended."""
@@ -130,21 +132,22 @@ class Shipper:
 
     # Forks.
 
-    def rest(self) -> bool:
-        """Bring the threads to their end for a fork, unless they are held up; whether there were any."""
-        self._resting = [lane for lane in self.lanes() if lane.leave()]
+    def rest(self) -> None:
+        """Bring the threads to their end for a fork, unless they are held up."""
+        leaving = [lane for lane in self.lanes() if lane.leave()]
+        self._rested.update(dict.fromkeys(leaving))
         now = time.monotonic()
-        for lane in self._resting:
+        for lane in leaving:
             lane.join(now + FORK_SECONDS, sending_until=now + FORK_SENDING_SECONDS)
             lane.stay()
-        return bool(self._resting)
 
     def go_on(self) -> None:
-        """After a fork, in the parent: start again what came to rest."""
-        for lane in self._resting:
+        """After a fork, in the parent: start again what came to rest, for this fork or another."""
+        if self._is_over:
+            return
+        for lane in list(self._rested):
             lane.begin()
             lane.wake(calm=True)
-        self._resting = []
 
 
 def _key_of(destination: Destination) -> Key:
