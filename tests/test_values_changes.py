@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from typing import Any
 
 import pytest
+from values_support import lines_run
 
 from pocketflow_tracing.values import ChangeSet, Limits, Policy, compare, render, snapshot
 
@@ -172,3 +174,37 @@ def test_mappings_are_compared_by_key_and_sets_by_member(before: Any, after: Any
         found = value[key] if key in ("added", "changed") else value["changed"][key]
         found = {part: found[part] for part in expected} if key not in ("added", "changed") else found
         assert found == expected
+
+
+EQUAL_BUT_OTHERS = [
+    (1, 1.0),
+    (0.0, -0.0),
+    (deque([1]), deque([1.0])),
+    ({1}, {1.0}),
+    ({0: 1}, {0: 1.0}),
+    ((1, [0.0]), (1, [-0.0])),
+    (True, 1),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), EQUAL_BUT_OTHERS, ids=repr)
+def test_equal_values_of_other_looks_are_a_change(before: Any, after: Any) -> None:
+    """Python finds 1 and 1.0 equal; in a trace they are not the same."""
+    limits = Limits()
+    first = snapshot({"it": before, "that": [before]}, limits)
+    second = snapshot({"it": after, "that": [after]}, limits, first)
+
+    assert repr(second.root) == repr(snapshot({"it": after, "that": [after]}, limits).root)
+    changes = compare(first, second)
+    assert changes is not None
+    assert changes.changed.keys() == {"it", "that"}
+
+
+def test_a_store_that_grew_beyond_any_bound_is_not_gone_through() -> None:
+    """A million new keys are told by their number, as in a first capture."""
+    limits = Limits()
+    store: dict[str, Any] = {"a": 1}
+    first = snapshot(store, limits)
+    store.update((f"k{number}", number) for number in range(200_000))
+
+    assert lines_run(lambda: snapshot(store, limits, first)) < 100_000

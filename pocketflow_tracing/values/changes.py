@@ -17,6 +17,7 @@ from .nodes import (
     Mark,
     Node,
     Snapshot,
+    identical,
     inner,
     omitted,
 )
@@ -189,7 +190,7 @@ def _note(changes: ChangeSet, key: str, before: Node, after: Node, levels: int) 
 def _alike(before: Node, after: Node) -> bool:
     """Whether two nodes say the same, as far as both show it."""
     if before == after:
-        return True
+        return identical(before, after)
     if type(before) is float and type(after) is float:
         return before != before and after != after  # two NaN
     old, new = inner(before), inner(after)

@@ -150,3 +150,17 @@ def omitted(node: Node) -> int:
         count += node[1]
         node = node[2]
     return count
+
+
+def identical(one: Node, other: Node) -> bool:
+    """Whether two nodes are equal and look alike, too: 1 equals 1.0, and is another value."""
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if kind is float:
+        return one == other and (one != 0.0 or str(one) == str(other))
+    if kind is dict:
+        return one.keys() == other.keys() and all(identical(item, other[key]) for key, item in one.items())
+    if kind is list or kind is Mark:
+        return len(one) == len(other) and all(map(identical, one, other))
+    return bool(one == other)

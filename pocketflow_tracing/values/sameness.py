@@ -9,7 +9,7 @@ from __future__ import annotations
 from operator import is_
 from typing import Any
 
-from .nodes import CUT, FALSE, FIELDS, HEAD, ITEMS, STUB, TRUE, Limits, Mark, Node
+from .nodes import CUT, FALSE, FIELDS, HEAD, ITEMS, STUB, TRUE, Limits, Mark, Node, identical
 from .shapes import plain_fields, stub
 from .walk import TooMuch, whole
 
@@ -82,7 +82,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     """Whether `item` still is what the node `old` says; costs no more than `old` is big."""
     kind = type(item)
     if kind is type(old) and (kind is str or kind is int or kind is float):
-        return bool(item == old)
+        return bool(item == old) and (kind is not float or item != 0.0 or identical(item, old))
     if kind is dict and type(old) is dict:
         return len(item) == len(old) and same_dict(item, old, limits)
     if kind is list and type(old) is list:
@@ -103,7 +103,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if tag is FIELDS and (fields := plain_fields(item, old[1])) is not None:
         return len(fields) == len(old[2]) and same_dict(fields, old[2], limits)
     try:
-        return bool(whole(item, limits.max_bytes, limits.depth, limits)[0] == old)
+        return identical(whole(item, limits.max_bytes, limits.depth, limits)[0], old)
     except TooMuch:
         return False
 

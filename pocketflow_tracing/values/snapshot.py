@@ -149,6 +149,8 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
 def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snapshot | None:
     """`previous`, which is whole, with what changed or came since; None where entries went or moved."""
     known: dict[str, Node] = previous.root
+    if len(value) * 8 > limits.max_bytes:  # KEY_COST + ENTRY_COST
+        raise TooMuch
     if len(value) < len(known) or not all(map(is_, value, known)):
         return None
     places: list[int] = []
