@@ -8,6 +8,7 @@ import json
 import sys
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -101,6 +102,65 @@ class Point(namedtuple("Point", "x y")):
 def test_what_python_itself_raises_is_told_as_python_tells_it(exception: BaseException) -> None:
     """Also where a builtin exception puts its text together from fields."""
     assert told(exception) == str(exception)
+
+
+class Quota(OSError):
+    """Has arguments without what an OSError makes of them."""
+
+    def __init__(self, *given: Any) -> None:
+        self.args = given
+
+
+class Code(enum.IntEnum):
+    GONE = 410
+
+
+class Word(str, enum.Enum):
+    GO = "go on"
+
+
+class Plainly(str, enum.Enum):
+    GO = "go on"
+    __str__ = str.__str__
+
+
+def changed(exception: BaseException, **fields: Any) -> BaseException:
+    for name, value in fields.items():
+        setattr(exception, name, value)
+    return exception
+
+
+@pytest.mark.parametrize(
+    "exception",
+    [
+        Quota(503, "quota"), Quota(None, None), Quota(None, "quota"), Quota(503, [1]), Quota(),
+        changed(Quota(503, "quota"), errno=5), changed(Quota(503, "quota"), errno=5, strerror="broken"),
+        changed(OSError(5, "broken"), args=("other",)), changed(OSError(None, "broken"), args=("other",)),
+        ValueError(HTTPStatus.NOT_FOUND), ValueError(Code.GONE), ValueError(Word.GO), ValueError(Plainly.GO),
+        OSError(Code.GONE, Plainly.GO),
+        changed(_unicode_error(lambda: b"\xff".decode()), reason=5),
+        changed(_unicode_error(lambda: b"\xff".decode()), reason=None),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_set_later_and_members_of_enums_are_told_as_python_tells_them(
+    exception: BaseException,
+) -> None:
+    """Fields that a constructor left out, and members whose text is that of a number or of a text."""
+    assert told(exception) == str(exception)
+
+
+def test_a_member_of_an_enum_with_a_text_of_its_own_is_told_by_its_name() -> None:
+    """Its `__str__` is code of the program's, and is not run."""
+
+    class Own(enum.IntEnum):
+        ONE = 1
+
+        def __str__(self) -> str:
+            raise AssertionError
+
+    assert told(ValueError(Own.ONE)) == "Own.ONE"
+    assert told(changed(_unicode_error(lambda: b"\xff".decode()), reason=Own.ONE)).startswith("('utf-8', ")
 
 
 @pytest.mark.skipif(not HAS_NOTES, reason="there are no exception groups before")

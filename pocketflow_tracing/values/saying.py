@@ -154,10 +154,13 @@ def _tell_key_error(exception: BaseException, text: _Text, depth: int) -> None:
 def _tell_os_error(exception: BaseException, text: _Text, depth: int) -> None:
     number, reason = _field(OSError, "errno", exception), _field(OSError, "strerror", exception)
     path, other = _field(OSError, "filename", exception), _field(OSError, "filename2", exception)
-    # Those that were never set read as None, too; so many arguments set them.
-    are_set = (number is not None and reason is not None) or 2 <= len(_args_of(exception)) <= 5
-    if path is None and not are_set:
-        return _tell_arguments(exception, text, depth)
+    if path is None and (number is None or reason is None):
+        # Those that were never set read as None, too: Python knows, and plain ones it may be asked for.
+        given = _args_of(exception)
+        if all(map(_is_brief, (*given, number, reason))):
+            return text.end(OSError.__str__(exception))
+        if not (2 <= len(given) <= 5 and given[0] is number and given[1] is reason):
+            return _tell_arguments(exception, text, depth)
     text.add("[Errno ")
     _say(number, text, depth)
     text.add("] ")
@@ -190,7 +193,7 @@ def _tell_syntax_error(exception: BaseException, text: _Text, depth: int) -> Non
 def _tell_unicode_error(exception: BaseException, text: _Text, depth: int) -> None:
     said = [_read(exception, name) for name in ("encoding", "reason")]
     method = _method_of(type(exception))
-    if all(type(part) is str or (part is None and index == 0) for index, part in enumerate(said)):
+    if all(type(part) is str or _is_brief(part) for part in said):
         text.end(method(exception))
     else:
         _tell_arguments(exception, text, depth)
@@ -200,6 +203,16 @@ def _tell_group(exception: BaseException, text: _Text, depth: int) -> None:
     count = len(_field(_GROUP, "exceptions", exception))
     _say(_field(_GROUP, "message", exception), text, depth)
     text.add(f" ({count} sub-exception{'s' if count > 1 else ''})")
+
+
+def _is_brief(value: Any) -> bool:
+    """Whether Python may write `value`: that runs no code of the program's, and takes no time."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _KEPT
+    if kind is int:
+        return bool(value.bit_length() <= 64)
+    return value is None or kind is bool or kind is float
 
 
 def _field(base: Any, name: str, exception: BaseException) -> Any:
@@ -243,8 +256,10 @@ def _say(value: Any, text: _Text, depth: int) -> None:
         text.add(value)
     elif _is_serialized(kind, text):
         text.add(f"{_name(kind)}(…)")
-    elif classes.inherits(kind, enum.Enum):
-        text.add(_member(value, kind))
+    elif classes.inherits(kind, enum.Enum) and (method := _method_of(kind)) is not str.__str__:
+        # From 3.11 on, members of an IntEnum are told as integers.
+        is_number = method is int.__repr__ and classes.inherits(kind, int)
+        text.add(_number(int.__index__(value)) if is_number else _member(value, kind))
     elif classes.inherits(kind, str):
         text.add(str.__getitem__(value, slice(0, text.room + 1)))
     elif classes.inherits(kind, BaseException):
