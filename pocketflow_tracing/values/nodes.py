@@ -158,7 +158,7 @@ def identical(one: Node, other: Node) -> bool:
     if kind is not type(other):
         return False
     if kind is float:
-        return one == other and (one != 0.0 or str(one) == str(other))
+        return str(one) == str(other)
     if kind is dict:
         return one.keys() == other.keys() and all(identical(item, other[key]) for key, item in one.items())
     if kind is list or kind is Mark:
