@@ -125,6 +125,35 @@ def test_a_big_batch_folds_its_items_and_its_iterations():
     ]
 
 
+def test_an_item_that_a_fallback_answered_for_is_shown_with_its_error():
+    """However many there are; a retry that went well makes up for what failed before it."""
+    build = TraceBuilder()
+    node = build.node(build.add(None, SpanKind.FLOW, "Batch"), "Translate")
+    bad = ErrorInfo("ValueError", "bad")
+    caught = range(17, 27)
+    for item in range(40):
+        if item == 12 or item in caught:
+            build.failed(node, SpanKind.EXEC, "T.exec", bad, item=item, attempt=1, recovered=True)
+        if item in caught:
+            build.add(node, SpanKind.FALLBACK, "T.exec_fallback", item=item)
+        else:
+            build.add(node, SpanKind.EXEC, "T.exec", item=item, attempt=2 if item == 12 else 1)
+
+    lines = outcome(build.trace(), Look())[5:]
+
+    assert lines[:4] == [
+        "… item ×14, 1 retried",
+        "↻ exec · item 17 · attempt 1 of 1 · caught by the fallback",
+        "ValueError: bad",
+        "✓ fallback · item 17",
+    ]
+    assert [line for line in lines if "fallback · " in line] == [
+        f"✓ fallback · item {item}" for item in caught
+    ]
+    assert lines.count("ValueError: bad") == len(caught)
+    assert lines[-2:] == ["… item ×12", "✓ exec · item 39"]
+
+
 def test_nothing_that_ran_into_trouble_is_folded():
     """Running, cancelled and interrupted rounds, and those with a warning inside, are shown."""
     build = long_loop(40)

@@ -26,14 +26,17 @@ class Fold:
 
 
 class Folder:
-    """Folds what repeats beneath one span. What failed, runs or warns inside is never folded away."""
+    """Folds what repeats beneath one span. What failed, runs or warns inside is never folded away.
+
+    A retry that went well makes up for the attempts before it; a fallback does not, and stands beside them.
+    """
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._troubled = index.with_those_above(span for span in index.by_id.values() if _is_troubled(span))
-        self._retried = index.with_those_above(
-            span for span in index.by_id.values() if (number(span, "attempt") or 1) > 1
-        )
+        spans = index.by_id.values()
+        caught = {_whose(span) for span in spans if span.kind is SpanKind.FALLBACK}
+        self._troubled = index.with_those_above(span for span in spans if _is_troubled(span, caught))
+        self._retried = index.with_those_above(span for span in spans if (number(span, "attempt") or 1) > 1)
 
     def folded(self, children: Sequence[Span]) -> list[Span | Fold]:
         """The children in order, with folds in place of what is left out."""
@@ -86,10 +89,20 @@ class Folder:
         return told
 
 
-def _is_troubled(span: Span) -> bool:
-    if span.attributes.get("warnings"):
+_Whose = tuple["str | None", "int | None"]
+
+
+def _is_troubled(span: Span, caught: set[_Whose]) -> bool:
+    if span.attributes.get("warnings") or span.kind is SpanKind.FALLBACK:
         return True
-    return span.status is not Status.OK and not span.attributes.get("recovered")
+    if span.status is Status.OK:
+        return False
+    return not span.attributes.get("recovered") or (span.kind is SpanKind.EXEC and _whose(span) in caught)
+
+
+def _whose(span: Span) -> _Whose:
+    """The node and the item that an attempt or a fallback is for."""
+    return span.parent_id, number(span, "item")
 
 
 def _can_repeat(span: Span) -> bool:
