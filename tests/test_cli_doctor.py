@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ def test_a_store_that_no_run_could_make_is_something_to_set_right(
     assert "    name another file in POCKETFLOW_TRACING_STORE\n" in said
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no /proc")
+def test_a_place_that_takes_no_file_is_something_to_set_right(monkeypatch: pytest.MonkeyPatch):
+    """Whatever its permissions say: to root, /proc looks as if it could be written."""
+    monkeypatch.setenv("POCKETFLOW_TRACING_STORE", "/proc/none/traces.db")
+
+    said = CliRunner().invoke(commands, ["doctor"]).output
+
+    assert "✗ the store /proc/none/traces.db cannot be written: no file can be made in /proc (" in said
+    assert "    name another file in POCKETFLOW_TRACING_STORE\n" in said
+
+
 def test_a_store_yet_to_be_made_is_fine_and_stays_unmade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Asking about the store makes neither the file nor its folder."""
     monkeypatch.setenv("POCKETFLOW_TRACING_STORE", str(tmp_path / "new" / "traces.db"))
@@ -32,7 +44,7 @@ def test_a_store_yet_to_be_made_is_fine_and_stays_unmade(tmp_path: Path, monkeyp
     said = CliRunner().invoke(commands, ["doctor"]).output
 
     assert f"✓ the store {tmp_path / 'new' / 'traces.db'} holds 0 traces\n" in said
-    assert not (tmp_path / "new").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_line_of_the_list_of_commands_breaks_off(tmp_path: Path):

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ..config import TracingConfig
 from ..delivery.shipping.courier import Courier
@@ -79,11 +80,22 @@ def _store_checks(config: TracingConfig) -> Iterator[Finding]:
 
 
 def _hindrance(store: Path) -> str | None:
-    """Why a run could not write or make the file `store`, or None; nothing is made to find out."""
+    """Why a run could not write or make the file `store`, or None; what is made to find out is gone at once.
+
+    Permissions alone do not tell: /proc says that root may write there.
+    """
     nearest = next(place for place in (store, *store.parents) if os.path.exists(place))
-    if nearest != store and not nearest.is_dir():
+    if nearest == store:
+        if not os.access(store, os.W_OK):
+            return f"{store} is read-only for you"
+        nearest = store.parent
+    elif not nearest.is_dir():
         return f"{nearest} is not a folder"
-    return None if os.access(nearest, os.W_OK) else f"{nearest} is read-only for you"
+    try:
+        with TemporaryFile(dir=nearest):
+            return None
+    except OSError as failure:
+        return f"no file can be made in {nearest} ({failure.strerror})"
 
 
 def _outbox_line(one: Waiting) -> str:
