@@ -63,6 +63,7 @@ class Server:
     max_bytes: int | None = None
     is_malformed: Callable[[Span], bool] = lambda span: False
     web_page: bool = False
+    health_status: int = 200
     health: Any = field(default_factory=lambda: {"status": "OK", "version": "4.16.0"})
     date: str | None = None
     takes_otlp: bool = True
@@ -312,7 +313,7 @@ class Handler(BaseHTTPRequestHandler):
         if server.web_page:
             return self._answer(200, "<html>Please log in</html>", {"Content-Type": "text/html"})
         if self.path == "/api/public/health":
-            return self._answer(200, json.dumps(server.health), {})
+            return self._answer(server.health_status, json.dumps(server.health), {})
         project = self._project()
         if self.path == "/api/public/projects" and project is not None:
             return self._answer(200, json.dumps({"data": [{"id": project, "name": "Mine"}]}), {})

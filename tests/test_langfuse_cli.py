@@ -103,6 +103,8 @@ VERDICTS: dict[str, tuple[Any, dict[str, str | None], str]] = {
     "away": (Server.stop, {}, "cannot be reached: NewConnectionError"),
     "no such host": (None, {"LANGFUSE_BASE_URL": "http://langfuse.invalid"}, "cannot be reached"),
     "page": (set_to("web_page", True), {}, "not as Langfuse does"),
+    "broken": (set_to("health_status", 500), {}, "with an error of its own (HTTP 500)"),
+    "overloaded": (set_to("health_status", 503), {}, "try again later, or look at the log of the server"),
     "old": (set_to("health", {"status": "OK", "version": "2.95.0"}), {}, "Langfuse 2.95.0 is too old"),
     "no otlp": (set_to("takes_otlp", False), {}, "traces are not accepted"),
     "clock": (wrong_clock, {}, "s apart"),

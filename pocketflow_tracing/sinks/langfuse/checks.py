@@ -49,6 +49,13 @@ def _all(sink: NetworkSink, sender: Sender) -> Iterator[Check]:
         yield Check(False, f"{host} cannot be reached: {cause_of(failure)}", _advice(failure, proxy))
         return
     through = f" through the proxy {proxy}" if proxy else ""
+    if health.status >= 500:
+        yield Check(
+            False,
+            f"{host} answers{through} with an error of its own (HTTP {health.status})",
+            "try again later, or look at the log of the server",
+        )
+        return
     version = _version(health)
     if version is None:
         yield Check(
