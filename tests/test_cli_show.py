@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from cli_support import Command, keep
-from view_support import MS, TraceBuilder, long_loop, support_flow
+from view_support import MS, TraceBuilder, long_loop, stacktrace, support_flow
 
-from pocketflow_tracing.model import SpanKind, Trace
+from pocketflow_tracing.model import ErrorInfo, SpanKind, Trace
 from pocketflow_tracing.store import Store
 
 
@@ -54,6 +55,39 @@ def test_show_with_values_full_and_span(store: Store, command: Command):
     assert span.count("✓ exec") == 2 and "prep " not in span and "in prep_res" in span
     assert span.endswith("all of each value: pocketflow-tracing show bbbb2222 --span step.EXEC --full\n")
     assert kind.replace("--span exec", "") == span.replace("--span step.EXEC", "")
+
+
+@pytest.mark.parametrize(
+    ("input", "error", "is_short"),
+    [
+        ({"text": "short", "many": [1, 2]}, None, True),
+        ({"text": "x" * 300}, None, False),
+        ({"many": list(range(100))}, None, False),
+        ({}, ErrorInfo("ValueError", "bad", stacktrace()), False),
+    ],
+    ids=["short", "text", "list", "error"],
+)
+def test_all_of_each_value_is_offered_only_where_something_is_missing(
+    store: Store, command: Command, input: dict[str, Any], error: ErrorInfo | None, is_short: bool
+):
+    """A value that was cut, or a stack trace that `--full` alone shows."""
+    build = TraceBuilder()
+    node = build.node(build.add(None, SpanKind.FLOW, "Support"), "Ask")
+    node.input, node.error = input, error
+    keep(store, build, "bbbb2222")
+
+    assert command("show", "--values").output.splitlines()[-1] == (
+        "all traces: pocketflow-tracing list"
+        if is_short
+        else "all of each value: pocketflow-tracing show bbbb2222 --full"
+    )
+
+
+def test_an_id_that_is_not_there_is_named_as_it_was_given(store: Store, command: Command):
+    """Letter by letter, though capitals do not matter."""
+    keep(store, long_loop(1), "bbbb2222")
+
+    assert "no trace 'Weird' in " in command("show", "Weird").stderr
 
 
 def test_show_says_which_names_there_are(store: Store, command: Command):

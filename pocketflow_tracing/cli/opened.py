@@ -40,7 +40,7 @@ def opened_store() -> Iterator[Store]:
 def trace_named(store: Store, id: str) -> Trace:
     """The trace that `id` names: "last", an id, or the start of one."""
     if id.lower() != "last":
-        return store.load(id.lower())
+        return store.load(id)
     newest = store.last()
     if newest is None:
         raise NothingFound(store)

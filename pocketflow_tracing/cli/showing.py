@@ -20,6 +20,7 @@ from .options import Slow, SlowLimit
 
 MAX_LINES = 2_000
 SLOWEST = "10"
+ALL_TRACES = ("all traces", "pocketflow-tracing list")
 
 
 @commands.command()
@@ -82,8 +83,9 @@ def show(
         heading=True,
         max_depth=depth,
         max_lines=None if full else MAX_LINES,
-        next_step=_next_step(again, values, full),
+        next_step=ALL_TRACES if values else ("inputs and outputs", f"{again} --values"),
         unfold=("every round", f"{again} --full"),
+        in_full=("all of each value", f"{again} --full") if values and not full else None,
     )
     tops = None if name is None else spans_named(trace, name)
     tell(TraceTree(trace, look, tops=tops, only=_only(trace, errors, slow)))
@@ -97,14 +99,6 @@ def _repeated(name: str | None, errors: bool, slow: SlowLimit | None) -> str:
         limit = slow.number if slow.least_ns is None else f"{slow.least_ns / 1_000_000:g}ms"
         return f" --slow {limit}"
     return " --errors" if errors else ""
-
-
-def _next_step(again: str, values: bool, full: bool) -> tuple[str, str]:
-    if full:
-        return "all traces", "pocketflow-tracing list"
-    if not values:
-        return "inputs and outputs", f"{again} --values"
-    return "all of each value", f"{again} --full"
 
 
 def _only(trace: Trace, errors: bool, slow: SlowLimit | None) -> set[str] | None:

@@ -70,7 +70,7 @@ def whole_id(store: Store, name: str) -> str:
     id = name.lower()
     with store.reading() as connection:
         if connection is None:
-            raise Gone(f"no trace {id[:50]!r}: there is no trace store at {store.path}")
+            raise Gone(f"no trace {name[:50]!r}: there is no trace store at {store.path}")
         if id == "last":
             found = connection.execute(_LAST).fetchall()
         elif re.fullmatch("[0-9a-f]{1,32}", id):
@@ -78,9 +78,9 @@ def whole_id(store: Store, name: str) -> str:
         else:
             found = []
     if len(found) > 1:
-        raise Gone(f"{id!r} stands for more than one trace")
+        raise Gone(f"{name!r} stands for more than one trace")
     if not found:
-        raise Gone(f"no trace {id[:50]!r} in {store.path}")
+        raise Gone(f"no trace {name[:50]!r} in {store.path}")
     return str(found[0][0])
 
 

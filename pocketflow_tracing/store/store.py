@@ -120,7 +120,7 @@ class Store:
             return [_header(columns) for columns in _dicts(found)]
 
     def load(self, id: str) -> Trace:
-        """The trace with this id, or with the only id that starts so, with all its spans."""
+        """The trace with this id, or with the only id that starts so, in capitals or not, with its spans."""
         with self.reading() as connection:
             if connection is None:
                 raise StoreError(f"no trace {id}: there is no trace store at {self.path}")
@@ -147,12 +147,13 @@ class Store:
         return trace
 
     def _resolve(self, connection: sqlite3.Connection, id: str) -> int:
+        start = id.lower()
         found = connection.execute(
-            "SELECT number, id FROM traces WHERE id >= ? AND id < ? ORDER BY id LIMIT 6", (id, id + "g")
+            "SELECT number, id FROM traces WHERE id >= ? AND id < ? ORDER BY id LIMIT 6", (start, start + "g")
         ).fetchall()
         if not found or not id:
             raise StoreError(f"no trace {id!r} in {self.path}")
-        if len(found) > 1 and found[0][1] != id:
+        if len(found) > 1 and found[0][1] != start:
             names = ", ".join(row[1][: max(8, len(id) + 4)] for row in found[:5])
             raise StoreError(
                 f"{id!r} stands for more than one trace: {names}{' …' if len(found) > 5 else ''}"

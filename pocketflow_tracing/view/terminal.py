@@ -14,7 +14,7 @@ from .index import Index
 from .lines import BLANK, BRANCH, DOT, LAST, MARKS, PIPE, Block, Entry, Line, Segment
 from .steps import MAX_NAME, Describer
 from .text import clip, counted, duration, money, visible, width
-from .valuelines import value_lines
+from .valuelines import leaves_out, value_lines
 
 SHORT_ID = 8
 MAX_DEPTH = 60
@@ -31,7 +31,8 @@ class Look:
     loops and big batches is told in a line. `max_depth` is how many levels there are beneath the top.
     More than `max_siblings` spans under one are cut in the middle, more than `max_lines` at the end;
     both say how many are missing. `heading` puts the id and the start of the trace on top, `next_step`
-    names a command at the end, and `unfold` one where rounds were left out.
+    names a command at the end, `unfold` one where rounds were left out, and `in_full` the one that takes
+    the place of the next step where values were shortened.
     """
 
     folded: bool = False
@@ -43,6 +44,7 @@ class Look:
     heading: bool = False
     next_step: tuple[str, str] | None = None
     unfold: tuple[str, str] | None = None
+    in_full: tuple[str, str] | None = None
 
 
 class TraceTree(Block):
@@ -67,6 +69,7 @@ class TraceTree(Block):
         self._tops = self._index.tops if tops is None else tops
         self._only = only
         self._has_folds = False
+        self._leaves_out = False
         self._folder = None if self._look.whole or only is not None else Folder(self._index)
         self._unfinished = "still running" if trace.end_ns is None else "end not seen"
         self._facts = facts(trace, self._look.whole)
@@ -108,6 +111,7 @@ class TraceTree(Block):
             entry.details[:0] = self._facts
         if self._look.values:
             entry.details.extend(value_lines(span, self._index.parent(span), self._look.whole))
+            self._leaves_out = self._leaves_out or leaves_out(span, entry.details)
         return entry
 
     def _headless(self) -> Entry:
@@ -179,7 +183,8 @@ class TraceTree(Block):
         elif lost or not trace.complete:
             what = f"{counted(lost, 'step')} lost" if lost else "some steps never saw their end"
             yield [Segment(f"incomplete: {what}", "warning")]
-        for step in (self._look.unfold if self._has_folds else None, self._look.next_step):
+        shortened = self._look.in_full if cut or self._leaves_out else None
+        for step in (self._look.unfold if self._has_folds else None, shortened or self._look.next_step):
             if step is not None:
                 yield [Segment(f"{step[0]}: ", "dim"), Segment(step[1], "command")]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from ..model import JSON, Span, SpanKind
 from .brief import complete, excerpt
@@ -11,6 +12,8 @@ from .text import clip, visible
 
 MAX_VALUE = 240
 MAX_LABEL = 40
+_SHORTENED = re.compile(r"…|\band [\d,]+ more\b|[{\[][\d,]+ (?:key|item)s?[}\]]")
+"""What stands in a line in place of what it has no room for: of texts, of entries, of containers."""
 _OUTPUT_OF_RUN = {"result", "shared"}
 
 
@@ -41,6 +44,13 @@ def value_lines(span: Span, parent: Span | None, whole: bool = False) -> Iterato
         if paths:
             listed = clip(visible(", ".join(paths)), None if whole else MAX_VALUE)
             yield [Segment(f"{label} ", "label"), Segment(listed, "dim")]
+
+
+def leaves_out(span: Span, lines: Iterable[list[Segment]]) -> bool:
+    """Whether the `lines` under `span` lack something that they have in full; better once too often."""
+    if span.error is not None and span.error.stacktrace:
+        return True
+    return any(_SHORTENED.search(segment.text) for line in lines for segment in line)
 
 
 def _shown(label: str, value: JSON, whole: bool) -> Iterator[list[Segment]]:
