@@ -12,7 +12,7 @@ from .bytecode import RETURNED
 from .errors import log
 from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
-from .reading import arguments_of
+from .reading import UNKNOWN, arguments_of
 from .scopes import get_here, set_here
 from .sharing import begin_post, was_alone_in_post
 from .spans import Spans
@@ -72,7 +72,7 @@ class Phases:
         span = activation.phase
         assert span is not None
         capture = span.capture
-        given = arguments_of(frame, activation.step.owner) if capture.inputs else ()
+        given = arguments_of(frame, activation.step.owner, activation.call.name) if capture.inputs else ()
         if span.kind is _POST:
             if len(given) > 2 and capture.stores:
                 prep_res, exec_res = capture.value(given[1]), capture.value(given[2])
@@ -227,6 +227,8 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         # An attempt may change what the next one is given.
         is_first = passes_on and kind is _EXEC and activation.attempt == 1
         kept = seen.prep_out if seen is not None and is_first else None
+        if activation.given is UNKNOWN:
+            return None
         return {"prep_res": capture.picture(activation.given, kept)}
     if seen is None:
         return _given_without_store(activation, frame, kind)

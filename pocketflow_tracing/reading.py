@@ -13,6 +13,7 @@ from typing import Any, Final
 GENERATOR: Final = 0x20  # inspect.CO_GENERATOR; importing inspect costs milliseconds
 COROUTINE: Final = 0x80 | 0x200
 VARARGS: Final = 0x04
+_BINDING: Final = (staticmethod, classmethod, MethodType, partial, partialmethod)
 
 
 class Unknown:
@@ -140,10 +141,22 @@ def entered_by(attribute: object) -> CodeType | None:
     return code_of(on_class(kind, "__call__"))
 
 
-def arguments_of(frame: FrameType, owner: object) -> list[Any]:
-    """What a function that has just begun was called with by position, without `owner`, its object."""
+def arguments_of(frame: FrameType, owner: object, name: str) -> list[Any]:
+    """What the method `name` of `owner` that has just begun in `frame` was called with by position.
+
+    Nothing where that cannot be told, as in a method of another object: that is no argument.
+    """
     code, values = frame.f_code, frame.f_locals
-    given = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
+    given = [values.get(argument) for argument in code.co_varnames[: code.co_argcount]]
     if code.co_flags & VARARGS:
         given += values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount]) or ()
-    return given[1:] if given and given[0] is owner else given
+    stored = fields_of(owner).get(name)
+    bases = type.__getattribute__(type(owner), "__mro__")
+    found = (stored, *(type.__getattribute__(base, "__dict__").get(name) for base in bases))
+    kinds = {kind for one in found if (kind := type(one)) in _BINDING and entered_by(one) is code}
+    if staticmethod in kinds:
+        return given
+    if kinds & {partial, partialmethod}:
+        return []  # some are not those of the call
+    of_whom = stored.__self__ if type(stored) is MethodType and MethodType in kinds else owner
+    return given[1:] if given and (given[0] is of_whom or classmethod in kinds) else []

@@ -11,7 +11,7 @@ from .anatomy import Anatomy, Machinery, NodeType, Role
 from .frames import Frames
 from .live import LiveSpan, clock, opened
 from .model import SpanKind, Status
-from .reading import arguments_of, fields_of, functions_in, read
+from .reading import UNKNOWN, arguments_of, fields_of, functions_in, read
 from .scopes import Current, Scope, Scopes, Settings, get_here, set_here
 from .spans import Spans
 from .steps import Activation, Step, Walk, keys_for
@@ -308,7 +308,7 @@ class Starting:
         if is_hidden:
             set_here(parent)  # in a thread of its own, what runs in it would not be found to be traced
         elif step.capture.inputs:
-            activation.given = next(iter(arguments_of(frame, step.owner)), None)
+            activation.given = next(iter(arguments_of(frame, step.owner, piece.name)), UNKNOWN)
         return activation
 
     def meet(self, activation: Activation, node: object) -> None:

@@ -276,7 +276,7 @@ class Activation:
         """The phase that a call of this frame began and that has not ended."""
         self.attempt = 0
         self.given: Any = None
-        """What `_exec` was given: the input of its attempts."""
+        """What `_exec` was given: the input of its attempts; UNKNOWN where that cannot be told."""
 
 
 def keys_for(flow: LiveSpan, start: object, anatomy: Anatomy) -> NodeKeys:

@@ -123,3 +123,96 @@ def test_what_an_override_returns_at_once_is_what_its_phase_did() -> None:
 
     (trace,) = compare(lambda shared: Flow(start=Returns()).run(shared))
     assert [span.output for span in spans_of(trace, "exec")] == [3]
+
+
+class Elsewhere(Node):
+    """A node that others put to use; it keeps something to itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.login = "hunter2"
+        self.other: Any = None
+
+    def prep(self, shared: Any) -> Any:
+        return 21
+
+    def exec(self, prep_res: Any) -> Any:
+        return prep_res
+
+
+class ByItsMethod(Elsewhere):
+    def _exec(self, prep_res: Any) -> Any:
+        return self.other.exec(prep_res)
+
+
+class ByItsClass(Elsewhere):
+    def _exec(self, prep_res: Any) -> Any:
+        return Elsewhere.exec(self.other, prep_res)
+
+
+class InARunOfItsOwn(Elsewhere):
+    def _run(self, shared: Any) -> Any:
+        return self.post(shared, 21, self.other.exec(self.prep(shared)))
+
+
+class AsyncElsewhere(AsyncNode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.login = "hunter2"
+        self.other: Any = None
+
+    async def prep_async(self, shared: Any) -> Any:
+        return 21
+
+    async def exec_async(self, prep_res: Any) -> Any:
+        return prep_res
+
+
+class ByAwaiting(AsyncElsewhere):
+    async def _exec(self, prep_res: Any) -> Any:
+        return await self.other.exec_async(prep_res)
+
+
+@pytest.mark.parametrize("kind", [ByItsMethod, ByItsClass, InARunOfItsOwn, ByAwaiting])
+def test_another_node_that_is_put_to_use_is_no_input(kind: Any) -> None:
+    """The object whose method runs is no argument, whosever it is."""
+
+    def run(shared: Any) -> Any:
+        node = kind()
+        node.other = AsyncElsewhere() if isinstance(node, AsyncNode) else Elsewhere()
+        return run_flow((AsyncFlow if isinstance(node, AsyncNode) else Flow)(start=node), shared)
+
+    (trace,) = compare(run)
+    assert [span.input for span in spans_of(trace, "exec")] == [None]
+    assert "hunter2" not in str(trace.to_dict())
+
+
+def test_what_a_function_without_self_is_given_is_all_input() -> None:
+    """Also the node itself, if it says so."""
+
+    class Static(Elsewhere):
+        @staticmethod
+        def exec(prep_res: Any) -> Any:
+            return 1
+
+        def _exec(self, prep_res: Any) -> Any:
+            return self.exec(self)
+
+    class OfItsClass(Elsewhere):
+        @classmethod
+        def exec(cls, prep_res: Any) -> Any:
+            return 1
+
+        def _exec(self, prep_res: Any) -> Any:
+            return self.exec(prep_res)
+
+    def borrowed() -> Any:
+        node = OfItsClass()
+        node.exec = Elsewhere().exec
+        return node
+
+    (trace,) = compare(lambda shared: Flow(start=Static()).run(shared))
+    assert spans_of(trace, "exec")[0].input["prep_res"]["max_retries"] == 1
+    for make in (OfItsClass, borrowed):
+        (trace,) = compare(lambda shared, make=make: Flow(start=make()).run(shared))
+        assert spans_of(trace, "exec")[0].input == {"prep_res": 21}, make
