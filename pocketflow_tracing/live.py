@@ -154,7 +154,10 @@ class LiveTrace:
         self.scores: list[dict[str, JSON]] = []
         self.sequence = itertools.count()
         self.open: dict[int, LiveSpan] = {}
-        """The spans that have started and not ended, by number, in start order; but see `under_way`."""
+        """The spans that have started and not been handed over, by number, parents before their children.
+
+        An attempt that failed is among them until its outcome is known. See also `under_way`.
+        """
         self.root: LiveSpan | None = None
         self.span_count = 0
         """The spans the worker has taken."""
@@ -171,7 +174,7 @@ class LiveTrace:
         """Emptied by whoever reports the end of the trace, so that it is reported once."""
 
     def under_way(self) -> list[LiveSpan]:
-        """The spans that have started and not ended, parents before their children."""
+        """What is open, and the phase that each node's step is in, parents before their children."""
         found: list[LiveSpan] = []
         for span in list(self.open.values()):
             found.append(span)

@@ -174,7 +174,11 @@ def _numbered(activation: Activation, step: Step) -> dict[str, Any]:
 
 
 def _hold_back(activation: Activation, span: LiveSpan) -> None:
-    """Keep a failed attempt until it is known whether the program recovers from it."""
+    """Keep a failed attempt until it is known whether the program recovers from it.
+
+    A program may wait for long before the next one, and be killed: till then the worker finds it here.
+    """
+    span.trace.open[span.seq] = span
     step = activation.step
     if activation.machinery.kind is None:
         activation.failed = span

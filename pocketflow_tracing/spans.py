@@ -211,8 +211,9 @@ class Spans:
         root = trace.root
         now = clock()
         for span in reversed(trace.under_way()):
-            span.end = root.end if root is not None and root.end else now
-            span.status = status
+            if not span.end:  # an attempt that failed has
+                span.end = root.end if root is not None and root.end else now
+                span.status = status
             self._let_go(span.step)
             self.emit(span)
         self.end_trace(trace)

@@ -139,6 +139,8 @@ class Followed:
     def add_open(self) -> list[Span]:
         """Put the spans that have been open for long into the next batch, each once unless it changes.
 
+        So are attempts that failed, while nobody knows what comes of it.
+
         Gives those that are new there, and phases that have ended in nodes that go on, by their starts.
         """
         from ..store.rows import span_row

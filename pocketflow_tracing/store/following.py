@@ -170,7 +170,9 @@ class Follower:
 
     def _spans_happenings(self, connection: sqlite3.Connection) -> Iterator[Happening]:
         for run, span in self._changed(connection):
-            if run.is_told and span.end_ns is not None and span.attributes.get("recovered"):
+            if run.is_told and _is_unsettled(span):
+                run.last_retry = span
+            elif run.is_told and span.end_ns is not None and span.attributes.get("recovered"):
                 run.last_retry = span
                 yield Happening(Event.RETRIED, run, span)
         for run in self._runs.values():
