@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from page_support import Shown, agent, inspected, opened, row, section, selected, titles
-from view_support import long_loop, support_flow
+from view_support import TraceBuilder, long_loop, support_flow
 
-from pocketflow_tracing.model import Status, Trace
+from pocketflow_tracing.model import ErrorInfo, SpanKind, Status, Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -58,6 +58,21 @@ def test_a_run_whose_process_died_says_so(shown: Shown) -> None:
 
     headline = page.locator(".headline").inner_text().split("\n")
     assert (headline[0], headline[2], headline[-1]) == ("interrupted", "at least 16.0 ms", "incomplete")
+
+
+def test_an_attempt_that_no_fallback_caught_is_not_said_to_be(shown: Shown) -> None:
+    """The process was killed early in the next attempt; a fallback has a row."""
+    build = TraceBuilder()
+    flow = build.add(None, SpanKind.FLOW, "Support", end_ns=None, status=Status.INTERRUPTED)
+    late = ErrorInfo("TimeoutError", "slow")
+    for name in ("Ask", "Fall"):
+        node = build.add(flow, SpanKind.NODE, name, end_ns=None, status=Status.INTERRUPTED)
+        build.failed(node, SpanKind.EXEC, f"{name}.exec", late, attempt=1, max_attempts=2, recovered=True)
+    build.add(node, SpanKind.FALLBACK, "Fall.exec_fallback")
+    page = shown(build.trace(end_ns=None))
+
+    notes = page.locator(".state-recovered .note").all_inner_texts()
+    assert notes == ["attempt 1 of 2", "retried", "attempt 1 of 2", "caught by the fallback"]
 
 
 def test_a_failed_run_opens_where_it_failed(shown: Shown) -> None:

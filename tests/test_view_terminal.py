@@ -227,6 +227,20 @@ ok · 12.0 ms · 1 node
     )
 
 
+@pytest.mark.parametrize(
+    ("most", "is_over", "words"), [(2, False, " · retried"), (2, True, ""), (1, False, "")]
+)
+def test_without_a_fallback_no_attempt_is_said_to_be_caught_by_it(most: int, is_over: bool, words: str):
+    """A process was killed early in the next attempt, or an override caught what was raised."""
+    build = TraceBuilder()
+    flow = build.add(None, SpanKind.FLOW, "Support", end_ns=None)
+    node = build.node(flow, "Ask") if is_over else build.node(flow, "Ask", end_ns=None)
+    slow = ErrorInfo("TimeoutError", "slow")
+    build.failed(node, SpanKind.EXEC, "Ask.exec", slow, attempt=1, max_attempts=most, recovered=True)
+
+    assert f"↻ exec · attempt 1 of {most}{words}  2.00 ms" in tree(build.trace(end_ns=None))
+
+
 def test_of_a_batch_only_the_items_that_had_trouble_have_a_line():
     """The node counts its items; the attempts of one item stay together."""
     build = TraceBuilder()

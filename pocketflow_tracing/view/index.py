@@ -18,6 +18,7 @@ class Index:
         self._beneath: defaultdict[str, list[Span]] = defaultdict(list)
         self.tops: list[Span] = []
         self._attempts: dict[tuple[str | None, int | None], int] = {}
+        self._fell_back: set[tuple[str | None, int | None]] = set()
         for span in trace.spans:
             if span.parent_id is not None and span.parent_id in self.by_id:
                 self._beneath[span.parent_id].append(span)
@@ -26,6 +27,8 @@ class Index:
             if span.kind is SpanKind.EXEC:
                 tries = (span.parent_id, number(span, "item"))
                 self._attempts[tries] = max(self._attempts.get(tries, 0), number(span, "attempt") or 1)
+            elif span.kind is SpanKind.FALLBACK:
+                self._fell_back.add((span.parent_id, number(span, "item")))
 
     def children(self, span: Span) -> list[Span]:
         """The spans directly beneath `span`, in start order."""
@@ -62,6 +65,20 @@ class Index:
         """Whether another attempt followed this one at the same item."""
         last = self._attempts.get((attempt.parent_id, number(attempt, "item")), 0)
         return last > (number(attempt, "attempt") or 1)
+
+    def recovery(self, attempt: Span) -> str:
+        """How the program got over an attempt that failed, "" where that is not known.
+
+        Of a process that was killed early in the next attempt, there is none.
+        """
+        if self.tried_again(attempt):
+            return "retried"
+        if (attempt.parent_id, number(attempt, "item")) in self._fell_back:
+            return "caught by the fallback"
+        node = self.parent(attempt)
+        is_over = node is not None and node.end_ns is not None
+        left = (number(attempt, "max_attempts") or 1) - (number(attempt, "attempt") or 1)
+        return "retried" if left > 0 and not is_over else ""
 
     def items(self, node: Span) -> int:
         """How many items a batch node worked on; 0 for any other node."""

@@ -90,7 +90,7 @@ class Describer:
             facts.append(Segment(f" {LEADS_TO} {visible(clip(str(action), self._most(MAX_NAME)))}", "action"))
         notes = [*_declared(span), *self._counts(span), *_generation_facts(span.generation)]
         if attributes.get("recovered"):
-            notes.append("retried" if self._index.tried_again(span) else "caught by the fallback")
+            notes += filter(None, [self._index.recovery(span)])
         elif span.status in self._state_words:
             notes.append(self._state_words[span.status])
         facts.extend(Segment(f" {DOT} {note}", "dim") for note in notes)

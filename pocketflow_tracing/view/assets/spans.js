@@ -12,6 +12,7 @@ export class Spans {
     this.tops = [];
     this.beneath = new Map();
     this.attempts = new Map();
+    this.fellBack = new Set();
     this.runs = new Map(); // the spans that ran a node of the graph, by its id
   }
 
@@ -22,6 +23,7 @@ export class Spans {
     this.tops = [];
     this.beneath.clear();
     this.attempts.clear();
+    this.fellBack.clear();
     this.runs.clear();
     for (const span of this.inOrder) this.place(span);
   }
@@ -34,6 +36,7 @@ export class Spans {
       const tries = attemptsOf(span);
       this.attempts.set(tries, Math.max(this.attempts.get(tries) ?? 0, span.attributes?.attempt ?? 1));
     }
+    if (span.kind === "fallback") this.fellBack.add(attemptsOf(span));
   }
 
   children(span) {
@@ -59,6 +62,15 @@ export class Spans {
   /** Whether another attempt followed this one at the same item. */
   triedAgain(span) {
     return (this.attempts.get(attemptsOf(span)) ?? 0) > (span.attributes?.attempt ?? 1);
+  }
+
+  /** How the program got over an attempt that failed, "" where that is not known. */
+  recovery(span) {
+    if (this.triedAgain(span)) return "retried";
+    if (this.fellBack.has(attemptsOf(span))) return "caught by the fallback";
+    // Of a process that was killed early in the next attempt, there is none.
+    const isLeft = (span.attributes?.max_attempts ?? 1) > (span.attributes?.attempt ?? 1);
+    return isLeft && this.parent(span)?.end === undefined ? "retried" : "";
   }
 
   /** What a span ended as, for the eye: `recovered` is an error that the program got over. */
@@ -109,7 +121,8 @@ export function notes(span, spans) {
     told.push(said.max_attempts >= said.attempt ? `attempt ${said.attempt} of ${said.max_attempts}` : `attempt ${said.attempt}`);
   }
   if (span.kind === "node" && said.attempts > 1) told.push(counted(said.attempts, "attempt"));
-  if (said.recovered) told.push(spans.triedAgain(span) ? "retried" : "caught by the fallback");
+  const recovery = said.recovered ? spans.recovery(span) : "";
+  if (recovery) told.push(recovery);
   else if (span.status === "unset") told.push("running");
   else if (span.status === "cancelled" || span.status === "interrupted") told.push(span.status);
   if (span.generation?.model) told.push(span.generation.model);
