@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from live_support import (
     Run,
     Told,
@@ -20,7 +21,7 @@ from live_support import (
 from store_support import until
 
 from pocketflow_tracing.config import TracingConfig
-from pocketflow_tracing.delivery import Delivery
+from pocketflow_tracing.delivery import Delivery, worker
 from pocketflow_tracing.delivery.queue import SPAN_BYTES, size_of
 from pocketflow_tracing.model import Status
 from pocketflow_tracing.sinks.memory import MemorySink
@@ -180,6 +181,17 @@ def test_an_idle_worker_sleeps_without_waking(delivery: Delivery, settings: Trac
     traced(delivery, settings)
     delivery.flush()
     assert len(stored(Path(str(settings.store)))) == 2
+
+
+def test_a_run_that_begins_soon_after_another_is_stored_at_once(
+    delivery: Delivery, settings: TracingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long files stay open after a run: a process killed before the next look would lose it."""
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 1_000.0)
+    traced(delivery, settings)
+    delivery.flush()
+    Run(delivery, settings)
+    until(lambda: len(stored(Path(str(settings.store)))) == 2)
 
 
 def same_file(file: os.stat_result, handle: str) -> bool:

@@ -286,8 +286,8 @@ class Worker:
             return max(0.0, min(self._poll, self._save_at - now))
         if self._save_at != _NEVER:
             return max(0.0, self._save_at - now)
-        if now < self._rest_at:
-            return self._rest_at - now
+        if now < self._rest_at:  # a trace may begin meanwhile
+            return min(self._rest_at - now, POLL_SECONDS[1])
         with self.lock:
             for keeper in self._keepers.values():
                 keeper.rest()
