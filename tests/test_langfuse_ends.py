@@ -147,13 +147,14 @@ sys.stdin.readline()
 
 def test_a_sender_that_stood_still_past_its_lease_changes_nothing(server: Server, path: Path) -> None:
     """Another process takes over; when the first goes on, what it sends again is the same."""
-    server.delay = 0.1
+    server.delay = 30.0
     short = "from pocketflow_tracing.store import outbox\noutbox.LEASE_SECONDS = 0.2\n" + TRACED
     child = start_child(
         short + "traced(delivery, settings, steps=6000)\nprint(delivery.flush(60))", path, server.host, "one"
     )
-    until(lambda: len(server.requests) >= 1)
-    child.send_signal(signal.SIGSTOP)
+    server.wait_for_requests(1)
+    child.send_signal(signal.SIGSTOP)  # while it waits for an answer: it would keep a lock for ever
+    server.released.set()
     out, _ = run_child(
         short + "traced(delivery, settings)\n(lane,) = delivery.shipper.lanes()\nlane.look_at = 0\n"
         "while delivery.flush(1) or lane.left(own=False): lane.look_at = 0\nprint('all')",
