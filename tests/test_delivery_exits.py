@@ -92,17 +92,19 @@ def test_a_stuck_sink_holds_up_neither_the_store_nor_the_end(path: Path) -> None
     program = (
         PRELUDE
         + """
+told = threading.Event()
+
 class Stuck(Sink):
     def span_ended(self, span):
         print("stuck", flush=True)
+        told.set()
         threading.Event().wait()
 
 settings = config(PATH, exit_timeout=0.5)
 run = Run(delivery, settings, Stuck())
 run.step()
 run.finish()
-while delivery.records:
-    time.sleep(0.01)
+told.wait()
 for _ in range(10):
     traced(delivery, settings)
 began = time.monotonic()
