@@ -76,8 +76,12 @@ class Generator:
     def without_races(self, shared: list[int]) -> None:
         """PocketFlow counts attempts on the node: threads that share one would count each other's."""
         program = self.program
+        phases = [phase for made in program.classes for phase in made.phases.values()]
+        by_hand = {
+            act.unit for phase in phases for act in phase.acts if act.kind in ("run", "spawn", "abandon")
+        }
         for number, unit in enumerate(program.units):
-            if number in shared or "copies itself" in program.classes[unit.cls].quirks:
+            if number in shared or number in by_hand or "copies itself" in program.classes[unit.cls].quirks:
                 unit.retries = min(unit.retries, 1)
 
     # ---- flows --------------------------------------------------------------------------------------
