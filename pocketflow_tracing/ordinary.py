@@ -204,7 +204,7 @@ class OrdinaryRun:
             kind = type(prep_res)
             if kind is str or kind is int or kind is float or kind is bool or prep_res is None:
                 return prepared[1], executed[1]
-            return snapshot(prep_res, limits), executed[1]
+            return snapshot(prep_res, limits, prepared[1]), executed[1]
         prep_res, exec_res = self.piece.results(frame.f_locals)
         if executed is not None and executed[0] is exec_res:
             return snapshot(prep_res, limits), executed[1]
