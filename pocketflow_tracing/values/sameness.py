@@ -18,20 +18,33 @@ def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) 
     """How many of the first entries of `value` are those of `known`, in the same order."""
     if not all(map(is_, value, known)) and not _same_keys(value, known):
         return 0
-    count = 0
+    places = differing(value, known, limits, most=1)
+    return places[0] if places else min(len(value), len(known))
+
+
+def differing(
+    value: dict[Any, Any], known: dict[str, Node], limits: Limits, most: int | None = None
+) -> list[int]:
+    """The places of the first entries, `most` at most, of `value` that are not as `known` says."""
+    places: list[int] = []
+    place = 0
     for item, old in zip(value.values(), known.values()):  # noqa: B905
         if item is not old:
             kind = type(item)
             if kind is list and type(old) is list:
-                if len(item) != len(old) or not (all(map(is_, item, old)) or _same_list(item, old, limits)):
-                    return count
+                is_same = len(item) == len(old) and (
+                    all(map(is_, item, old)) or _same_list(item, old, limits)
+                )
             elif kind is dict and type(old) is dict:
-                if len(item) != len(old) or not same_dict(item, old, limits):
-                    return count
-            elif not same(item, old, limits):
-                return count
-        count += 1
-    return count
+                is_same = len(item) == len(old) and _same_dict(item, old, limits)
+            else:
+                is_same = same(item, old, limits)
+            if not is_same:
+                places.append(place)
+                if len(places) == most:
+                    break
+        place += 1
+    return places
 
 
 def _same_keys(value: dict[Any, Any], known: dict[str, Node]) -> bool:
@@ -43,7 +56,7 @@ def _same_keys(value: dict[Any, Any], known: dict[str, Node]) -> bool:
 # The two loops below are where the time goes: no calls for plain entries.
 
 
-def same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
+def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
     if all(map(is_, value.values(), known.values())) and all(map(is_, value, known)):
         return True
     for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
@@ -56,7 +69,7 @@ def same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> 
             if len(item) != len(old) or not _same_list(item, old, limits):
                 return False
         elif kind is dict and type(old) is dict:
-            if len(item) != len(old) or not same_dict(item, old, limits):
+            if len(item) != len(old) or not _same_dict(item, old, limits):
                 return False
         elif kind is bool:
             if old is not (TRUE if item else FALSE):
@@ -71,7 +84,7 @@ def _same_list(value: Any, known: list[Node], limits: Limits) -> bool:
         if item is old:
             continue
         if type(item) is dict and type(old) is dict:
-            if len(item) != len(old) or not same_dict(item, old, limits):
+            if len(item) != len(old) or not _same_dict(item, old, limits):
                 return False
         elif not same(item, old, limits):
             return False
@@ -84,7 +97,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if kind is type(old) and (kind is str or kind is int or kind is float):
         return bool(item == old) and (kind is not float or item != 0.0 or identical(item, old))
     if kind is dict and type(old) is dict:
-        return len(item) == len(old) and same_dict(item, old, limits)
+        return len(item) == len(old) and _same_dict(item, old, limits)
     if kind is list and type(old) is list:
         return len(item) == len(old) and _same_list(item, old, limits)
     if item is None or type(old) is not Mark:
@@ -101,7 +114,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if kind is tuple and tag is ITEMS and old[1] == "tuple":
         return len(item) == len(old[2]) and _same_list(item, old[2], limits)
     if tag is FIELDS and (fields := plain_fields(item, old[1])) is not None:
-        return len(fields) == len(old[2]) and same_dict(fields, old[2], limits)
+        return len(fields) == len(old[2]) and _same_dict(fields, old[2], limits)
     try:
         return identical(whole(item, limits.max_bytes, limits.depth, limits)[0], old)
     except TooMuch:
@@ -114,4 +127,4 @@ def _same_head(item: Any, left_out: int, shown: Node, limits: Limits) -> bool:
         return False
     if len(item) != left_out + len(shown):
         return False
-    return _same_list(item, shown, limits) if kind is list else same_dict(item, shown, limits)
+    return _same_list(item, shown, limits) if kind is list else _same_dict(item, shown, limits)

@@ -26,7 +26,7 @@ from .nodes import (
     Part,
     Snapshot,
 )
-from .sameness import same, same_dict, same_entries
+from .sameness import differing, same, same_entries
 from .shares import FEW, first_items, in_shares
 from .walk import TooMuch, fill_list, whole
 
@@ -153,24 +153,11 @@ def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snaps
         raise TooMuch
     if len(value) < len(known) or not all(map(is_, value, known)):
         return None
-    places: list[int] = []
-    place = 0
-    for item, old in zip(value.values(), known.values()):  # noqa: B905
-        if item is not old:
-            kind = type(item)
-            if kind is list and type(old) is list:
-                if len(item) != len(old) or not (all(map(is_, item, old)) or same(item, old, limits)):
-                    places.append(place)
-            elif kind is dict and type(old) is dict:
-                if len(item) != len(old) or not same_dict(item, old, limits):
-                    places.append(place)
-            elif not same(item, old, limits):
-                places.append(place)
-        place += 1
-    if not places and len(value) == place:
+    places = differing(value, known, limits)
+    if not places and len(value) == len(known):
         return previous
     entries = list(value.items())
-    changed = [entries[place] for place in places] + entries[place:]
+    changed = [entries[place] for place in places] + entries[len(known) :]
     target, parts = known.copy(), dict(previous.parts or ())
     room = limits.max_bytes + BASE_COST - previous.size
     for key, _ in changed:
