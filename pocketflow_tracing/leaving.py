@@ -9,7 +9,7 @@ from .model import SpanKind
 from .reading import fields_of
 from .sharing import was_alone_in_post
 from .steps import Activation, Kept, Pictures, Step
-from .values import compare, snapshot
+from .values import Difference, snapshot
 
 _NODE = SpanKind.NODE
 _FRAMEWORK = frozenset({"params", "successors", "max_retries", "wait", "cur_retry"})
@@ -23,16 +23,13 @@ def take_changes(activation: Activation, step: Step, seen: Pictures, phase: Live
     seen.post_out = (value, output)
     before = activation.store_before
     seen.latest = after = snapshot(step.shared, limits, before)
-    phase.changes = changes = None if after is before else compare(before, after)
-    if changes is not None and not was_alone_in_post(seen):
-        changes.concurrent = True
-    seen.post_changes = (before, after, changes)
     size = output.size
+    changes = None
     if after is not before:
-        size += after.size
-    if before is not seen.before:
-        size += before.size
-    return size if changes is None else size + changes.size
+        phase.changes = changes = Difference(before, after, not was_alone_in_post(seen))
+        size += after.size + changes.size
+    seen.post_changes = (before, after, changes)
+    return size if before is seen.before else size + before.size
 
 
 def leaves_quietly(step: Step, seen: Pictures, original: object, value: object) -> bool:

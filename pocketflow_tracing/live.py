@@ -19,6 +19,7 @@ from .model import JSON, Generation, Graph, SpanKind, Status
 if TYPE_CHECKING:
     from .config import TracingConfig
     from .sinks.base import Sink
+    from .values import Difference
 
 clock = time.perf_counter_ns
 
@@ -85,7 +86,7 @@ class LiveSpan:
         self.input: Any = None
         """A snapshot, or a dict of snapshots by parameter name, or None where nothing was captured."""
         self.output: Any = None
-        self.changes: Any = None
+        self.changes: Difference | None = None
         self.attributes: dict[str, Any] | None = None
         """Of a step's own span only what its step does not say itself."""
 

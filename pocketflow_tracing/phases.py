@@ -17,7 +17,7 @@ from .scopes import get_here, set_here
 from .sharing import begin_post, was_alone_in_post
 from .spans import Spans
 from .steps import Activation, Kept, Pictures, Step
-from .values import compare
+from .values import Difference
 
 # An attribute of an enum's class takes ten times as long to read as a global.
 _PREP, _EXEC, _POST = SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
@@ -200,10 +200,8 @@ def _take_output(activation: Activation, span: LiveSpan, result: tuple[object] |
     if span.kind is _POST and seen is not None:
         before = activation.store_before
         seen.latest = capture.value(step.shared, before)
-        changes = compare(before, seen.latest)
-        if changes is not None and not was_alone_in_post(seen):
-            changes.concurrent = True
-        span.changes = changes
+        if seen.latest is not before:
+            span.changes = Difference(before, seen.latest, not was_alone_in_post(seen))
         seen.post_changes = (before, seen.latest, span.changes)
 
 

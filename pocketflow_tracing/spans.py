@@ -21,7 +21,7 @@ from .reading import class_name
 from .scopes import Scope, sinks_of
 from .sharing import Stores
 from .steps import Pictures, Step
-from .values import Snapshot, compare
+from .values import Difference, Snapshot
 
 # An attribute of an enum's class takes ten times as long to read as a global.
 _OK, _ERROR, _ITERATION = Status.OK, Status.ERROR, SpanKind.ITERATION
@@ -169,11 +169,12 @@ class Spans:
         if above is not None and above.shared is step.shared and above.pictures is not None:
             above.pictures.latest = after
         if seen is not None:
-            is_all = post is not None and post[0] is seen.before
-            changes = post[2] if post is not None and is_all else compare(seen.before, after)
-            if self.stores.leave(seen) and changes is not None:
-                changes = changes.marked_concurrent()
-            span.changes = changes
+            had_others = self.stores.leave(seen)
+            if post is not None and post[0] is seen.before:
+                changes = post[2]
+            else:
+                changes = None if after is seen.before else Difference(seen.before, after)
+            span.changes = changes.marked_concurrent() if had_others and changes is not None else changes
         if not failed:
             kept = None if seen is None else seen.post_out
             span.output = {"result": capture.picture(value, kept), "shared": after}

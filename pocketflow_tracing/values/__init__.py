@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from .changes import ChangeSet, compare
+from .changes import ChangeSet, Difference, compare
 from .nodes import Limits, Snapshot
 from .snapshot import snapshot
 
@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from .redaction import Policy
     from .rendering import Rendered, render
 
-__all__ = ["ChangeSet", "Limits", "Policy", "Rendered", "Snapshot", "compare", "render", "snapshot"]
+__all__ = [
+    "ChangeSet",
+    "Difference",
+    "Limits",
+    "Policy",
+    "Rendered",
+    "Snapshot",
+    "compare",
+    "render",
+    "snapshot",
+]
 
 if not TYPE_CHECKING:
 

@@ -32,8 +32,8 @@ WHOLE_VALUE = "(value)"
 class ChangeSet:
     """Entries added, changed and removed, as nodes. A changed container has a ChangeSet of its own.
 
-    `partial`: the budget hid some entries, so there may be more changes. `concurrent`, set by the
-    recorder: another span on the same store was open meanwhile, and these may include its changes.
+    `partial`: the budget hid some entries, so there may be more changes. `concurrent`: another span on
+    the same store was open meanwhile, and these may include its changes.
     """
 
     __slots__ = ("added", "changed", "concurrent", "partial", "removed")
@@ -48,19 +48,33 @@ class ChangeSet:
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
 
-    def marked_concurrent(self) -> ChangeSet:
-        """These changes, some of which may be those of another span; what was handed on stays as it is."""
-        if self.concurrent:
-            return self
-        marked = ChangeSet()
-        marked.added, marked.changed, marked.removed = self.added, self.changed, self.removed
-        marked.partial, marked.concurrent = self.partial, True
-        return marked
 
-    @property
-    def size(self) -> int:
-        """Bytes it holds beside the snapshots it was made from."""
-        return 64 * (1 + len(self.added) + len(self.changed) + len(self.removed))
+class Difference:
+    """Two captures of one store. What differs is worked out once it is asked for: not by the program."""
+
+    __slots__ = ("_found", "after", "before", "concurrent")
+
+    size = 512
+    """About how many bytes it comes to hold beside the two, which others hold as well."""
+
+    def __init__(self, before: Snapshot, after: Snapshot, concurrent: bool = False) -> None:
+        self.before = before
+        self.after = after
+        self.concurrent = concurrent
+        """Whether another span on the same store was open meanwhile: these may include its changes."""
+        self._found: ChangeSet | None = None
+
+    def changes(self) -> ChangeSet | None:
+        """What changed, or None when nothing did as far as it was seen."""
+        found = self._found
+        if found is None:
+            found = self._found = compare(self.before, self.after) or ChangeSet()
+            found.concurrent = self.concurrent
+        return found if found else None
+
+    def marked_concurrent(self) -> Difference:
+        """This difference, a part of which may be another span's; what was handed on stays as it is."""
+        return self if self.concurrent else Difference(self.before, self.after, concurrent=True)
 
 
 def compare(before: Snapshot, after: Snapshot) -> ChangeSet | None:

@@ -13,57 +13,37 @@ from .nodes import CUT, FALSE, FIELDS, HEAD, ITEMS, STUB, TRUE, Limits, Mark, No
 from .shapes import plain_fields, stub
 from .walk import TooMuch, whole
 
+NO_KEY = object()
+END = (NO_KEY, None)
+"""What comes after the last entry, for `next` on two dicts side by side: that takes half as long as `zip`."""
+
 
 def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> int:
     """How many of the first entries of `value` are those of `known`, in the same order."""
-    if not all(map(is_, value, known)) and not _same_keys(value, known):
-        return 0
-    places = differing(value, known, limits, most=1)
-    return places[0] if places else min(len(value), len(known))
-
-
-def differing(
-    value: dict[Any, Any], known: dict[str, Node], limits: Limits, most: int | None = None
-) -> list[int]:
-    """The places of the first entries, `most` at most, of `value` that are not as `known` says."""
-    places: list[int] = []
-    place = 0
-    for item, old in zip(value.values(), known.values()):  # noqa: B905
-        if item is not old:
-            kind = type(item)
-            if kind is list and type(old) is list:
-                is_same = len(item) == len(old) and (
-                    all(map(is_, item, old)) or _same_list(item, old, limits)
-                )
-            elif kind is dict and type(old) is dict:
-                is_same = len(item) == len(old) and _same_dict(item, old, limits)
-            else:
-                is_same = same(item, old, limits)
-            if not is_same:
-                places.append(place)
-                if len(places) == most:
-                    break
-        place += 1
-    return places
-
-
-def _same_keys(value: dict[Any, Any], known: dict[str, Node]) -> bool:
-    """Whether the first keys are equal, though not the same objects."""
-    pairs = zip(value, known)  # noqa: B905
-    return all(key is old or (type(key) is str and key == old) for key, old in pairs)
+    count = 0
+    entries = iter(known.items())
+    for key, item in value.items():
+        old_key, old = next(entries, END)
+        if key is not old_key and (type(key) is not str or key != old_key):
+            break
+        if item is not old and not same(item, old, limits):
+            break
+        count += 1
+    return count
 
 
 # The two loops below are where the time goes: no calls for plain entries.
 
 
 def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
-    if all(map(is_, value.values(), known.values())) and all(map(is_, value, known)):
-        return True
-    for (key, item), (old_key, old) in zip(value.items(), known.items()):  # noqa: B905
-        if item is old and key is old_key:
-            continue
+    """Whether the entries that `known` has are the first ones of `value`."""
+    entries = iter(known.items())
+    for key, item in value.items():
+        old_key, old = next(entries, END)
         if key is not old_key and (type(key) is not str or key != old_key):
-            return False
+            return old_key is NO_KEY
+        if item is old:
+            continue
         kind = type(item)
         if kind is list and type(old) is list:
             if len(item) != len(old) or not _same_list(item, old, limits):
@@ -99,7 +79,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if kind is dict and type(old) is dict:
         return len(item) == len(old) and _same_dict(item, old, limits)
     if kind is list and type(old) is list:
-        return len(item) == len(old) and _same_list(item, old, limits)
+        return len(item) == len(old) and (all(map(is_, item, old)) or _same_list(item, old, limits))
     if item is None or type(old) is not Mark:
         return item is old
     if kind is bool:

@@ -7,7 +7,6 @@ out in shares by `shares`; what is too deep or cyclic is walked level by level b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import is_
 from typing import Any
 
 from ..errors import is_the_programs, report_failure
@@ -26,11 +25,12 @@ from .nodes import (
     Part,
     Snapshot,
 )
-from .sameness import differing, same, same_entries
+from .sameness import END, NO_KEY, same, same_entries
 from .shares import FEW, first_items, in_shares
 from .walk import TooMuch, fill_list, whole
 
 _ATTEMPTS = 3
+_NOTHING: dict[str, Any] = {}
 
 
 def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Snapshot:
@@ -93,8 +93,10 @@ def _dict(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> S
     try:
         if may_fit:
             if previous is None:
-                return _store(value, limits, {}, {})
-            return _updated(value, limits, previous) or _store(value, limits, previous.root, previous.parts)
+                return _store(value, limits, _NOTHING, _NOTHING)
+            return _updated(value, limits, previous) or _store(
+                value, limits, previous.root, previous.parts or _NOTHING
+            )
     except TooMuch:
         pass
     unchanged = 0
@@ -151,35 +153,42 @@ def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snaps
     known: dict[str, Node] = previous.root
     if len(value) * 8 > limits.max_bytes:  # KEY_COST + ENTRY_COST
         raise TooMuch
-    if len(value) < len(known) or not all(map(is_, value, known)):
+    if len(value) < len(known):
         return None
-    places = differing(value, known, limits)
-    if not places and len(value) == len(known):
+    changed: list[tuple[Any, Any]] = []
+    came: list[tuple[Any, Any]] = []
+    entries = iter(known.items())
+    for key, item in value.items():
+        old_key, old = next(entries, END)
+        if key is not old_key:
+            if old_key is not NO_KEY:
+                return None
+            came.append((key, item))
+        elif item is not old and not same(item, old, limits):
+            changed.append((key, item))
+    if not changed and not came:
         return previous
-    entries = list(value.items())
-    changed = [entries[place] for place in places] + entries[len(known) :]
-    target, parts = known.copy(), dict(previous.parts or ())
+    target, parts = known.copy(), dict(previous.parts) if previous.parts else {}
     room = limits.max_bytes + BASE_COST - previous.size
     for key, _ in changed:
-        if key in target:
-            old, part = target[key], parts.pop(key, None)
-            room += len(key) + 8  # KEY_COST + ENTRY_COST
-            if part is not None:
-                room += part.cost
-            elif type(old) is str:
-                room += len(old)
-            elif type(old) is float:
-                room += FLOAT_COST - ENTRY_COST
-    return _filled(value, changed, target, parts, room, limits, {}, {})
+        old, part = known[key], parts.pop(key, None)
+        room += len(key) + 8  # KEY_COST + ENTRY_COST
+        if part is not None:
+            room += part.cost
+        elif type(old) is str:
+            room += len(old)
+        elif type(old) is float:
+            room += FLOAT_COST - ENTRY_COST
+    return _filled(value, changed + came, target, parts, room, limits, _NOTHING, _NOTHING)
 
 
 def _store(
-    value: dict[Any, Any], limits: Limits, known: dict[str, Node], known_parts: dict[str, Part] | None
+    value: dict[Any, Any], limits: Limits, known: dict[str, Node], known_parts: dict[str, Part]
 ) -> Snapshot:
     """All of a dict, with what is still as it is `known` taken over."""
     if len(value) * 8 > limits.max_bytes or limits.depth <= 0:  # KEY_COST + ENTRY_COST
         raise TooMuch
-    return _filled(value, value.items(), {}, {}, limits.max_bytes, limits, known, known_parts or {})
+    return _filled(value, value.items(), {}, {}, limits.max_bytes, limits, known, known_parts)
 
 
 def _filled(
