@@ -43,6 +43,20 @@ PHASE_FIELDS = 9
 """Kind, name, seq, start, end, input, output, changes and attributes: what a step keeps of a phase."""
 
 
+_STORE = ("shared",)
+_INPUTS = {
+    SpanKind.PREP: _STORE,
+    SpanKind.EXEC: ("prep_res",),
+    SpanKind.FALLBACK: ("prep_res",),
+    SpanKind.POST: ("shared", "prep_res", "exec_res"),
+}
+_OUTPUTS = ("result", "shared")
+
+
+def _named(values: Any, names: tuple[str, ...]) -> Any:
+    return dict(zip(names, values)) if type(values) is tuple else values  # noqa: B905
+
+
 class LiveSpan:
     """A span from its start until the worker has taken it. Times are of the monotonic clock, in ns."""
 
@@ -84,7 +98,7 @@ class LiveSpan:
         """The switches that hold beneath this span."""
         self.status = _UNSET
         self.input: Any = None
-        """A snapshot, or a dict of snapshots by parameter name, or None where nothing was captured."""
+        """A snapshot, or some by name in a dict, or in the order of their names in a tuple, or None."""
         self.output: Any = None
         self.changes: Difference | None = None
         self.attributes: dict[str, Any] | None = None
@@ -94,6 +108,14 @@ class LiveSpan:
     def span_id(self) -> int:
         """64 bits, unique within the trace: its id and the span's number, scattered by an odd factor."""
         return (self.trace.id ^ (self.seq + 1) * _SCATTER) & _MASK or 1
+
+    def inputs(self) -> Any:
+        """What the span was given: a snapshot, some by name, or None where nothing was captured."""
+        return _named(self.input, _INPUTS.get(self.kind, _STORE))
+
+    def outputs(self) -> Any:
+        """What came of it, in the same ways."""
+        return _named(self.output, _OUTPUTS)
 
     def phases(self) -> list[LiveSpan]:
         """The phases of this node that its step kept, since they went as they nearly always do."""

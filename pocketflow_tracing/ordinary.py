@@ -122,7 +122,7 @@ class OrdinaryRun:
 
     def _input(
         self, frame: FrameType, step: Step, above: Step, walk: Walk, fields: dict[str, Any]
-    ) -> dict[str, Any]:
+    ) -> tuple[Snapshot, ...]:
         """Take the store as the input of a node and of its prep; also its params."""
         step.shared = shared = frame.f_locals.get(self.shared)
         known = None
@@ -134,7 +134,7 @@ class OrdinaryRun:
         params = fields.get("params")
         if params and type(params) is dict:
             step.span.attributes = {"params": snapshot(params, step.capture.limits)}
-        given: dict[str, Any] = step.span.input
+        given: tuple[Snapshot, ...] = step.span.input
         return given
 
     def middle_called(self, call: Call, frame: FrameType, called: object, argument: object) -> None:
@@ -188,7 +188,7 @@ class OrdinaryRun:
             limits = span.capture.limits
             seen.latest = activation.store_before = latest = snapshot(step.shared, limits, seen.latest)
             prep_res, exec_res = self._results(frame, seen, limits)
-            phase.input = {"shared": latest, "prep_res": prep_res, "exec_res": exec_res}
+            phase.input = (latest, prep_res, exec_res)
             phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)
@@ -314,7 +314,7 @@ class OrdinaryExec:
             else:
                 activation.given = frame.f_locals.get(self.given)
                 picture = snapshot(activation.given, span.capture.limits)
-            phase.input = {"prep_res": picture}
+            phase.input = (picture,)
             phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)

@@ -76,9 +76,10 @@ class Phases:
         if span.kind is _POST:
             if len(given) > 2 and capture.stores:
                 prep_res, exec_res = capture.value(given[1]), capture.value(given[2])
-                span.input = {**(span.input or {}), "prep_res": prep_res, "exec_res": exec_res}
+                of_store = span.inputs() or {}
+                span.input = {**of_store, "prep_res": prep_res, "exec_res": exec_res}
         elif span.kind is not _PREP and given:
-            span.input = {"prep_res": capture.value(given[0])}
+            span.input = (capture.value(given[0]),)
         span.start = clock()
 
     def move_on(self, activation: Activation, frame: FrameType) -> None:
@@ -218,7 +219,7 @@ def _keep(activation: Activation, seen: Pictures, kind: SpanKind, out: Kept) -> 
 
 
 def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
-    """What a phase is called with, by parameter name."""
+    """What a phase is called with, in the order of its parameters."""
     step = activation.step
     capture = step.capture
     seen = step.pictures
@@ -231,21 +232,18 @@ def _given(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:
         kept = seen.prep_out if seen is not None and is_first else None
         if activation.given is UNKNOWN:
             return None
-        return {"prep_res": capture.picture(activation.given, kept)}
+        return (capture.picture(activation.given, kept),)
     if seen is None:
         return _given_without_store(activation, frame, kind)
     if kind is _PREP:
         if not (passes_on and activation.is_top):  # an override may have changed the store before this
             seen.latest = capture.value(step.shared, seen.latest)
-        return {"shared": seen.latest}
+        return (seen.latest,)
     begin_post(seen)
     seen.latest = activation.store_before = capture.value(step.shared, seen.latest)
     prep_res, exec_res = activation.machinery.results(frame.f_locals)
-    return {
-        "shared": seen.latest,
-        "prep_res": capture.value(prep_res),
-        "exec_res": capture.picture(exec_res, seen.exec_out if passes_on else None),
-    }
+    executed = capture.picture(exec_res, seen.exec_out if passes_on else None)
+    return (seen.latest, capture.value(prep_res), executed)
 
 
 def _given_without_store(activation: Activation, frame: FrameType, kind: SpanKind) -> Any:

@@ -114,13 +114,13 @@ class Spans:
         capture = step.capture
         if not capture.stores:
             if step.span.parent is None:
-                step.span.input = {"shared": capture.value(step.shared)}
+                step.span.input = (capture.value(step.shared),)
             return
         if known is None:
             previous = None if above is None or above.pictures is None else above.pictures.latest
             known = capture.value(step.shared, previous)
         seen = Pictures(known)
-        step.span.input = {"shared": seen.latest}
+        step.span.input = (seen.latest,)
         self.stores.enter(step, seen, above)
         step.pictures = seen
 
@@ -159,7 +159,7 @@ class Spans:
         capture = step.capture
         if not capture.stores:  # the store would show what went in
             if not failed:
-                span.output = {"result": capture.value(value)}
+                span.output = (capture.value(value),)
             return
         seen = step.pictures
         post = None if seen is None else seen.post_changes
@@ -177,7 +177,7 @@ class Spans:
             span.changes = changes.marked_concurrent() if had_others and changes is not None else changes
         if not failed:
             kept = None if seen is None else seen.post_out
-            span.output = {"result": capture.picture(value, kept), "shared": after}
+            span.output = (capture.picture(value, kept), after)
 
     def end(self, span: LiveSpan, exception: BaseException | None) -> None:
         """End a span of the program's own."""

@@ -65,9 +65,9 @@ def _span(live: LiveSpan, policy: Policy, allowance: Allowance, texts: Texts) ->
         seq=live.seq,
     )
     if live.input is not None:
-        span.input = _shown(span, "input", live.input, policy, allowance, texts)
+        span.input = _shown(span, "input", live.inputs(), policy, allowance, texts)
     if live.output is not None:
-        span.output = _shown(span, "output", live.output, policy, allowance, texts)
+        span.output = _shown(span, "output", live.outputs(), policy, allowance, texts)
     changes = None if live.changes is None else live.changes.changes()
     if changes is not None:
         span.changes = _shown(span, "changes", changes, policy, allowance, texts)
@@ -131,7 +131,7 @@ def keep_room(trace: LiveTrace, policy: Policy, allowance: Allowance) -> None:
     """Set aside what the input of a run takes, in its span and in the header, which are written last."""
     root = trace.root
     if root is not None and root.input is not None:
-        size = utf8_size(render(root.input, policy, "input").text)
+        size = utf8_size(render(root.inputs(), policy, "input").text)
         allowance.keep(HEADER, size)
         allowance.keep(root.seq, size)
 
@@ -167,8 +167,8 @@ def _header(trace: LiveTrace, policy: Policy, allowance: Allowance) -> Trace:
         end_ns=trace.end + trace.epoch_ns if trace.end else None,
         status=root.status if root is not None else Status.UNSET,
         graph=_graph(trace.graph, policy),
-        input=None if root is None else value("input", root.input),
-        output=None if root is None else value("output", root.output),
+        input=None if root is None else value("input", root.inputs()),
+        output=None if root is None else value("output", root.outputs()),
         session_id=text("session_id", trace.session_id),
         user_id=text("user_id", trace.user_id),
         tags=[policy.mask_text(tag, "tags") for tag in trace.tags],

@@ -128,9 +128,9 @@ def size_of(span: LiveSpan) -> int:
         size += SPAN_BYTES * (len(kept) // PHASE_FIELDS)
         values += kept[5::PHASE_FIELDS] + kept[6::PHASE_FIELDS] + kept[7::PHASE_FIELDS]
     for value in values:
-        if type(value) is dict:
+        if type(value) is dict or type(value) is tuple:
             size += NAMES_BYTES
-            for part in value.values():
+            for part in value.values() if type(value) is dict else value:
                 size += part.size
         elif value is not None:
             size += value.size

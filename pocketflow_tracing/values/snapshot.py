@@ -203,33 +203,35 @@ def _filled(
 ) -> Snapshot:
     """The capture of `value`, of which `target` has all but `entries`."""
     depth = limits.depth
+    cost = 0  # Python keeps small numbers ready, and makes each of the others anew
     for key, item in entries:
         if type(key) is not str:
             return _all(value, limits)
         kind = type(item)
-        room -= len(key) + 8  # KEY_COST + ENTRY_COST
+        cost += len(key) + 8  # KEY_COST + ENTRY_COST
         if kind is str:
             target[key] = item
-            room -= len(item)
+            cost += len(item)
         elif kind is int or item is None:
             target[key] = item
         elif kind is float:
             target[key] = item
-            room -= FLOAT_COST - ENTRY_COST
+            cost += FLOAT_COST - ENTRY_COST
         elif kind is bool:
             target[key] = TRUE if item else FALSE
         elif key in known_parts and same(item, known[key], limits):
             target[key] = known[key]
             parts[key] = part = known_parts[key]
-            room -= part.cost
+            cost += part.cost
         else:
-            before = room
+            before = left = room - cost
             if kind is list:
-                target[key] = copied = item[: room // ENTRY_COST + 1] if room > 0 else []
-                room = fill_list(copied, room, depth - 1, limits)
+                target[key] = copied = item[: left // ENTRY_COST + 1] if left > 0 else []
+                left = fill_list(copied, left, depth - 1, limits)
             else:
-                target[key], room = whole(item, room, depth - 1, limits)
-            parts[key] = Part(before - room)
-    if room < 0:
+                target[key], left = whole(item, left, depth - 1, limits)
+            parts[key] = Part(before - left)
+            cost = room - left
+    if cost > room:
         raise TooMuch
-    return Snapshot(target, limits.max_bytes - room + BASE_COST, limits, True, parts)
+    return Snapshot(target, limits.max_bytes - room + cost + BASE_COST, limits, True, parts)
