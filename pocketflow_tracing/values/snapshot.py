@@ -156,16 +156,16 @@ def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snaps
     if len(value) < len(known):
         return None
     changed: list[tuple[Any, Any]] = []
-    came: list[tuple[Any, Any]] = []
     entries = iter(known.items())
     for key, item in value.items():
         old_key, old = next(entries, END)
         if key is not old_key:
             if old_key is not NO_KEY:
                 return None
-            came.append((key, item))
-        elif item is not old and not same(item, old, limits):
+            break
+        if item is not old and not same(item, old, limits):
             changed.append((key, item))
+    came = list(value.items())[len(known) :] if len(value) > len(known) else []
     if not changed and not came:
         return previous
     target, parts = known.copy(), dict(previous.parts) if previous.parts else {}
