@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,14 +27,13 @@ _KEYS = ("pk-lf-one", "sk-lf-one")
 
 
 class Planted:
-    """What the program that plants secrets left behind, run by the command line in a process of its own.
+    """What the program that plants secrets left behind, mostly run by the command line.
 
-    Its traces go to its file, its console, and to two servers while it runs. `few` plants in fewer places.
+    Its traces go to its file, its console, and to two servers while it runs. `group` is where it plants.
     """
 
-    def __init__(self, folder: Path, redact: str, *few: str) -> None:
+    def __init__(self, folder: Path, group: str, redact: str) -> None:
         self.folder = folder
-        self.is_small = bool(few)
         self.path = folder / "traces.db"
         with ExitStack() as stack:
             langfuse, otlp = (stack.enter_context(running_server(keeps=True)) for _ in range(2))
@@ -42,6 +42,9 @@ class Planted:
                 "POCKETFLOW_TRACING_STORE": str(self.path),
                 "POCKETFLOW_TRACING_REDACT": redact,
                 "POCKETFLOW_TRACING_EXIT_TIMEOUT": "120",
+                "POCKETFLOW_TRACING_MAX_VALUE_BYTES": "1000000",
+                # What debugs is traced in another way.
+                "POCKETFLOW_TRACING_DEBUG": "on" if group in ("names", "endings", "locals") else "off",
                 "POCKETFLOW_TRACING_OTLP": "on",
                 "LANGFUSE_BASE_URL": langfuse.host,
                 "LANGFUSE_PUBLIC_KEY": _KEYS[0],
@@ -49,8 +52,10 @@ class Planted:
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": otlp.host + TRACES_PATH,
                 "OTEL_EXPORTER_OTLP_TRACES_HEADERS": f"authorization=Basic {login}",
             }
-            command = [*OURS, "run", str(_PROGRAM), *few]
-            self.done = child(command, folder, environment=self.environment, deadline=170)
+            runner = [sys.executable] if group == "locals" else [*OURS, "run"]
+            self.done = child(
+                [*runner, str(_PROGRAM), group], folder, environment=self.environment, deadline=170
+            )
         assert self.done.returncode == 0, self.done.stderr[-2000:]
         self.traces = list(self._load())
         self.sent = {"langfuse": b"".join(langfuse.bodies), "otlp": b"".join(otlp.bodies)}
@@ -66,8 +71,8 @@ class Planted:
             store.close()
 
     def each(self, nth: int) -> list[Trace]:
-        """Every so-manieth trace, for what takes long and is made from the same values; all of a few."""
-        return self.traces[:: 1 if self.is_small and nth < 20 else nth]
+        """Every so-manieth trace, for what takes long and is made from the same values."""
+        return self.traces[::nth]
 
 
 def _file(planted: Planted) -> bytes:
@@ -86,7 +91,7 @@ def _exported(form: str, nth: int = 1) -> Callable[[Planted], str]:
 
 
 def _json(planted: Planted) -> str:
-    return "\n".join(json.dumps(trace.to_dict()) for trace in planted.each(3))
+    return "\n".join(json.dumps(trace.to_dict()) for trace in planted.traces)
 
 
 def _page(planted: Planted) -> str:
@@ -121,9 +126,9 @@ def _dashboard(planted: Planted) -> bytes:
 
 
 def _answers(dashboard: Dashboard, traces: Iterable[Trace]) -> Iterator[bytes]:
-    lists = ["/api/count", "/api/choices", "/api/sessions?limit=500", "/api/metrics", *_pages(dashboard)]
-    for address in lists:
+    for address in ("/api/count", "/api/choices", "/api/sessions?limit=500", "/api/metrics"):
         yield _answer(dashboard, address)
+    yield from _pages(dashboard)
     with dashboard.client.stream("GET", "/api/changes") as stream:
         yield next(line for line in stream.iter_lines() if line.startswith("data")).encode()
     for trace in traces:
@@ -134,15 +139,13 @@ def _answers(dashboard: Dashboard, traces: Iterable[Trace]) -> Iterator[bytes]:
         yield dashboard.client.get("/api/compare", params={"a": trace.id, "b": "last"}).content
 
 
-def _pages(dashboard: Dashboard) -> Iterator[str]:
-    """The addresses of all pages of the list."""
-    before = ""
-    while True:
-        address = "/api/traces?limit=500" + before
-        yield address
-        older = dashboard.client.get(address).json()["older"]
-        if older is None:
-            return
+def _pages(dashboard: Dashboard) -> Iterator[bytes]:
+    """All pages of the list."""
+    older, before = "", ""
+    while older is not None:
+        page = _answer(dashboard, "/api/traces?limit=500" + before)
+        yield page
+        older = json.loads(page)["older"]
         before = f"&before={older}"
 
 

@@ -1,14 +1,14 @@
-"""A program that plants every secret of the corpus wherever a trace can keep it, and a search for them.
+"""A program that plants every secret of the corpus wherever a trace can keep it: in values, names, errors.
 
-    pocketflow-tracing run tests/values_planting.py
+    pocketflow-tracing run tests/values_planting.py names
+    python tests/values_planting.py locals                # which no setting in the environment keeps
 
-Whatever leaves the process is to be searched by `seen_in`: files, console, pages, requests.
+Whatever leaves the process is to be searched: files, console, pages, requests.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import html
 import importlib.util
 import json
 import os
@@ -19,12 +19,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pocketflow import BatchFlow, Flow, Node
+from pocketflow import BatchFlow, BatchNode, Flow, Node
 from values_corpus import SECRETS
 
 from pocketflow_tracing import TracingConfig, current_span, current_trace, span, trace_flow, tracing
 
-AT_ONCE = 12
+BATCHES = 22
+"""So few texts are in each that a preview shows most; hardly two of those with the same secret are in one."""
+
+FEW_BYTES = 600
+"""The budget of values that are to be cut."""
+
+TEXTS = [text for text, _ in SECRETS]
 
 
 @dataclasses.dataclass
@@ -74,28 +80,11 @@ PLACES: dict[str, Callable[[str], Any]] = {
 """How a text may stand in a value."""
 
 
-def seen_in(content: str | bytes) -> list[str]:
-    """The secrets of the corpus that can be read in what left the process."""
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
-    return [text for text, secret in SECRETS if any(form in content for form in _forms(secret))]
-
-
-def _forms(secret: str) -> set[bytes]:
-    """How a text may be written: as it is, as JSON, as JSON within a page, as HTML, and as Mermaid has it."""
-    in_json = json.dumps(secret)[1:-1]
-    in_script = "".join(f"\\u{ord(letter):04x}" if letter in "<>&" else letter for letter in in_json)
-    in_chart = "".join(
-        letter if letter.isalnum() or letter in " _-.," else f"#{ord(letter)};" for letter in secret
-    )
-    return {form.encode() for form in (secret, in_json, in_script, html.escape(secret), in_chart)}
-
-
 class Keep(Node):  # type: ignore[misc]
     """Hands what it is given from phase to phase, and leaves it in the store."""
 
     def prep(self, shared: dict[str, Any]) -> Any:
-        return shared["given"]
+        return self.params["given"] if "given" in self.params else shared["given"]
 
     def exec(self, prep_res: Any) -> Any:
         return {"found": prep_res}
@@ -121,12 +110,22 @@ class Fail(Node):  # type: ignore[misc]
         try:
             prep_res()
         except Exception as cause:
-            sent = f"sent {cause}"  # a local variable
-            assert sent
-            error = RuntimeError(f"failed because of {cause}")
+            sent = f"sent {cause}"
+            error = RuntimeError(f"failed because it was {sent}")
             if sys.version_info >= (3, 11):
                 error.add_note(f"while sending {cause}")
             raise error from cause
+
+
+class Call(Node):  # type: ignore[misc]
+    """Makes a span named after the text it is given."""
+
+    def prep(self, shared: dict[str, Any]) -> Any:
+        return shared["name"]
+
+    def exec(self, prep_res: Any) -> Any:
+        with span(f"calling {prep_res}"):
+            pass
 
 
 class Tell(Node):  # type: ignore[misc]
@@ -142,106 +141,43 @@ class Tell(Node):  # type: ignore[misc]
         )
 
 
-class Each(BatchFlow):  # type: ignore[misc]
-    """Runs once for each text, as a parameter."""
+class Take(BatchNode):  # type: ignore[misc]
+    """Hands what it is given from phase to phase, one by one, and leaves it in the store."""
 
     def prep(self, shared: dict[str, Any]) -> Any:
-        return [{"note": text} for text, _ in SECRETS]
+        return shared["given"]
+
+    def exec(self, prep_res: Any) -> Any:
+        return {"found": prep_res}
+
+    def post(self, shared: dict[str, Any], prep_res: Any, exec_res: Any) -> Any:
+        shared["kept"] = exec_res[0]["found"]
 
 
-def plant(*, few: bool) -> None:
-    """Run flows that meet every secret in every place, or in a few of them."""
-    warnings.simplefilter("ignore")  # PocketFlow prints actions that lead nowhere
-    if few:
-        for place in list(PLACES)[4:]:
-            del PLACES[place]
-    else:
-        for act in (_cut, _parameters, _functions, _bare):
-            act()
-    _values()
-    # What debugs is traced in another way.
-    os.environ["POCKETFLOW_TRACING_DEBUG"] = "on"
-    for act in (_names, _updates, _actions, _errors):
-        act()
+class Each(BatchFlow):  # type: ignore[misc]
+    """Runs once with each of the parameters it is given."""
+
+    def prep(self, shared: dict[str, Any]) -> Any:
+        return shared["each"]
 
 
-def _in_turn() -> Iterator[list[str]]:
-    texts = [text for text, _ in SECRETS]
-    for start in range(0, len(texts), AT_ONCE):
-        yield texts[start : start + AT_ONCE]
+def _batches() -> Iterator[list[str]]:
+    for first in range(BATCHES):
+        yield TEXTS[first::BATCHES]
 
 
 def _values() -> None:
     for make in PLACES.values():
-        for texts in _in_turn():
+        for texts in _batches():
             Flow(start=Keep()).run({"given": [make(text) for text in texts], "more": make(texts[0])})
 
 
-def _cut() -> None:
-    """The budget ends within the secret, wherever that is."""
-    for text, _ in SECRETS:
-        for short in (3, len(text) // 2, len(text) - 2):
-            with tracing(TracingConfig(max_value_bytes=600)):
-                filled = "x " * (300 - short // 2 - 30) + text + " y" * 3000
-                Flow(start=Keep()).run({"given": filled})
-
-
-def _names() -> None:
-    for text, _ in SECRETS:
-        with tracing(
-            flow_name=f"run {text}",
-            session_id=text,
-            user_id=text,
-            variant=text,
-            tags=[text, f"tagged {text}"],
-            metadata={"note": text, text: 1, "deep": [{"note": text}]},
-        ):
-            with span(f"calling {text}"):
-                pass
-            Flow(start=Keep()).run({"given": 1})
-
-
-def _updates() -> None:
-    for texts in _in_turn():
-        node = Tell()
-        node.set_params({"tell": lambda texts=texts: texts})
-        node.run({})
-
-
 def _parameters() -> None:
-    for text, _ in SECRETS:
+    for texts in _batches():
+        Each(start=Keep()).run({"each": [{"given": text, text: 1} for text in texts]})
         node = Keep()
-        node.set_params({"note": text, text: 1})
+        node.set_params({"notes": texts, **dict.fromkeys(texts, 1)})
         node.run({"given": 1})
-    Each(start=Keep()).run({"given": 1})
-
-
-def _actions() -> None:
-    for text, _ in SECRETS:
-        lost, found = Act(), Act()
-        lost.next(Keep(), "elsewhere")
-        Flow(start=lost).run({"action": text})
-        found.next(Keep(), text)
-        Flow(start=found).run({"action": text, "given": 1})
-
-
-def _errors() -> None:
-    """In messages, notes, causes and local variables, and in the lines of source in a stack trace."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "calls.py"
-        lines = [f"def call{n}(): raise KeyError({text!r})" for n, (text, _) in enumerate(SECRETS)]
-        path.write_text("\n".join(lines), encoding="utf-8")
-        spec = importlib.util.spec_from_file_location("calls", path)
-        assert spec is not None
-        assert spec.loader is not None
-        calls = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(calls)
-        for number in range(len(SECRETS)):
-            with tracing(TracingConfig(capture_locals=True)):
-                try:
-                    Flow(start=Fail(max_retries=2)).run({"raise": getattr(calls, f"call{number}")})
-                except RuntimeError:
-                    pass
 
 
 def _functions() -> None:
@@ -249,7 +185,7 @@ def _functions() -> None:
     def ask(note: str, *more: str, **named: str) -> list[str]:
         return [note, *more]
 
-    for text, _ in SECRETS:
+    for text in TEXTS:
         ask(text, f"and {text}", option=text)
 
 
@@ -261,5 +197,86 @@ def _bare() -> None:
             Flow(start=Keep()).run({"given": given})
 
 
+def _cut() -> None:
+    """The budget ends within the secret, wherever that is."""
+    os.environ["POCKETFLOW_TRACING_MAX_VALUE_BYTES"] = str(FEW_BYTES)
+    for texts in _batches():
+        with span("cut"):
+            for text in texts:
+                Flow(start=Take()).run({"given": list(across(text).values())})
+
+
+def across(text: str) -> dict[str, str]:
+    """Values in which a cut at a multiple of 128, as most are, is within `text`, by what comes before it."""
+    again = f" {text} ".ljust(128 if len(text) < 126 else 256, "y")
+    beginnings = [text[:shown] for shown in (3, len(text) // 2, len(text) - 2)]
+    return {shown: "y" * (len(again) - 1 - len(shown)) + again * (768 // len(again)) for shown in beginnings}
+
+
+def _names() -> None:
+    for text in TEXTS:
+        with tracing(
+            flow_name=f"run {text}",
+            session_id=text,
+            user_id=text,
+            variant=text,
+            tags=[text, f"tagged {text}"],
+            metadata={"note": text, text: 1, "deep": [{"note": text}]},
+        ):
+            Flow(start=Call()).run({"name": text})
+
+
+def _updates() -> None:
+    for texts in _batches():
+        node = Tell()
+        node.set_params({"tell": lambda texts=texts: texts})
+        node.run({})
+
+
+def _actions() -> None:
+    """Both of an edge and of none."""
+    for text in TEXTS:
+        first, last = Act(), Act()
+        first.next(last, text)
+        last.next(Keep(), "elsewhere")
+        Flow(start=first).run({"action": text})
+
+
+def _errors() -> None:
+    """In messages, notes and causes, and in the lines of source in a stack trace."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "calls.py"
+        lines = [f"def call{n}(): raise KeyError({text!r})" for n, text in enumerate(TEXTS)]
+        path.write_text("\n".join(lines), encoding="utf-8")
+        spec = importlib.util.spec_from_file_location("calls", path)
+        assert spec is not None
+        assert spec.loader is not None
+        calls = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(calls)
+        for number in range(len(TEXTS)):
+            try:
+                Flow(start=Fail(max_retries=2)).run({"raise": getattr(calls, f"call{number}")})
+            except RuntimeError:
+                pass
+
+
+def _locals() -> None:
+    """What errors tell, and the local variables where they were raised."""
+    with tracing(TracingConfig(capture_locals=True)):
+        _errors()
+
+
+GROUPS: dict[str, tuple[Callable[[], None], ...]] = {
+    "values": (_values,),
+    "arguments": (_parameters, _functions, _bare, _cut),
+    "names": (_names, _updates),
+    "endings": (_actions, _errors),
+    "locals": (_locals,),
+}
+"""What plants, by where: each act plants every text."""
+
+
 if __name__ == "__main__":
-    plant(few="few" in sys.argv)
+    warnings.simplefilter("ignore")  # PocketFlow prints actions that lead nowhere
+    for act in GROUPS[sys.argv[1]]:
+        act()
