@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from values_support import (
+    Held,
     Liar,
     any_values,
     called,
     fingerprint,
+    held,
     hostile,
     hostile_object,
     json_bytes,
@@ -36,10 +38,10 @@ OPEN = Policy(redact=False)
 
 
 @settings(max_examples=300, deadline=None)
-@given(any_values, st.sampled_from([64, 200, 1000, 65536]), st.integers(1, 25))
-def test_any_value_becomes_valid_json_within_its_budget(value: Any, max_bytes: int, max_depth: int) -> None:
+@given(held(any_values), st.sampled_from([64, 200, 1000, 65536]), st.integers(1, 25))
+def test_any_value_becomes_valid_json_within_its_budget(holder: Held, max_bytes: int, max_depth: int) -> None:
     """However hostile the value: its JSON is valid, that and the work have bounds, and it stays as it was."""
-    limits, policy = Limits(max_depth, max_bytes), Policy()
+    value, limits, policy = holder.value, Limits(max_depth, max_bytes), Policy()
     before = fingerprint(value)
     results: list[Rendered] = []
     called.clear()
@@ -54,13 +56,13 @@ def test_any_value_becomes_valid_json_within_its_budget(value: Any, max_bytes: i
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.text(max_size=6), straight_values, max_size=6))
-def test_capturing_again_takes_over_what_did_not_change(store: dict[str, Any]) -> None:
+@given(held(st.dictionaries(st.text(max_size=6), straight_values, max_size=6)))
+def test_capturing_again_takes_over_what_did_not_change(holder: Held) -> None:
     """A second capture shows the same as a fresh one, and differs in nothing from the first.
 
     Where a value holds itself and is cut, the two may be cut in different places.
     """
-    limits = Limits(max_bytes=4096)
+    store, limits = holder.value, Limits(max_bytes=4096)
     called.clear()
     first = snapshot(store, limits)
     second = snapshot(store, limits, first)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from values_support import json_values, lines_run, straight_values
+from values_support import Held, held, json_values, lines_run, straight_values
 
 from pocketflow_tracing.values import Limits, Policy, compare, render, rendering, snapshot
 from pocketflow_tracing.values.nodes import ENTRY_COST
@@ -78,13 +78,13 @@ def test_one_entry_that_changes_leaves_the_others_as_they_were(make: Any) -> Non
 
 
 @settings(max_examples=200, deadline=None)
-@given(straight_values, straight_values)
-def test_taking_over_gives_what_a_fresh_capture_gives(before: Any, after: Any) -> None:
+@given(held(straight_values), held(straight_values))
+def test_taking_over_gives_what_a_fresh_capture_gives(before: Held, after: Held) -> None:
     """A capture made from an earlier one says the same as one made from nothing."""
-    store = {"a": before, "b": 1, "c": [before]}
+    store = {"a": before.value, "b": 1, "c": [before.value]}
     limits = Limits(max_bytes=500)
     first = snapshot(store, limits)
-    store.update(a=after, b=2, new=after)
+    store.update(a=after.value, b=2, new=after.value)
 
     again, fresh = snapshot(store, limits, first), snapshot(store, limits)
 

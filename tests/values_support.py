@@ -217,6 +217,22 @@ def _tied(draw: st.DrawFn) -> Any:
 any_values = straight_values | _tied()
 
 
+class Held:
+    """A value that is shown by what is captured of it, as Hypothesis does with a failing example."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Held({snapshot(self.value, Limits()).root!r})"
+
+
+@st.composite
+def held(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> Held:
+    """Values that run no trap when a test fails."""
+    return Held(draw(values))
+
+
 def _adding(holder: Any) -> Callable[[Any], None] | None:
     """What puts one more value into `holder`, None where there is no room in it."""
     base = _base(holder)
