@@ -41,12 +41,19 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
     """
     try:
         if limits.plain:
-            kind = type(value)
             if value is None:
                 return limits.nothing
             if previous is not None and previous.limits is not limits and previous.limits != limits:
                 previous = None
+            kind = type(value)
             if kind is dict:
+                try:
+                    if previous is None:
+                        return _filled(value, value.items(), {}, {}, limits.max_bytes, limits)
+                    if previous.whole and previous.parts is not None:
+                        return _updated(value, limits, previous)
+                except TooMuch:
+                    return _over_budget(value, limits, previous)
                 return _dict(value, limits, previous)
             if previous is not None and same(value, previous.root, limits):
                 return previous
@@ -84,21 +91,22 @@ def _capture(value: Any, limits: Limits) -> Snapshot:
 
 
 def _dict(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
-    """A dict, what did not change of it taken over from `previous`."""
+    """A dict of which no whole picture entry by entry was taken before."""
     may_fit = previous is None or previous.whole
     if previous is not None and previous.parts is None:
         if same(value, previous.root, limits):
             return previous
         previous = None
-    try:
-        if may_fit:
-            if previous is None:
-                return _store(value, limits, _NOTHING, _NOTHING)
-            return _updated(value, limits, previous) or _store(
-                value, limits, previous.root, previous.parts or _NOTHING
-            )
-    except TooMuch:
-        pass
+    if may_fit:
+        try:
+            return _filled(value, value.items(), {}, {}, limits.max_bytes, limits)
+        except TooMuch:
+            pass
+    return _over_budget(value, limits, previous)
+
+
+def _over_budget(value: dict[Any, Any], limits: Limits, previous: Snapshot | None) -> Snapshot:
+    """As much as there is room for, what did not change of it taken over from `previous`."""
     unchanged = 0
     if previous is not None:
         unchanged = same_entries(value, previous.root, limits)
@@ -148,20 +156,20 @@ def _capture_in_motion(value: Any, limits: Limits) -> Snapshot:
         return _nothing(limits)
 
 
-def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snapshot | None:
-    """`previous`, which is whole, with what changed or came since; None where entries went or moved."""
+def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snapshot:
+    """`previous`, which is whole, with what changed or came since."""
     known: dict[str, Node] = previous.root
     if len(value) * 8 > limits.max_bytes:  # KEY_COST + ENTRY_COST
         raise TooMuch
     if len(value) < len(known):
-        return None
+        return _refilled(value, limits, previous)
     changed: list[tuple[Any, Any]] = []
     entries = iter(known.items())
     for key, item in value.items():
         old_key, old = next(entries, END)
         if key is not old_key:
             if old_key is not NO_KEY:
-                return None
+                return _refilled(value, limits, previous)
             break
         if item is not old and not same(item, old, limits):
             changed.append((key, item))
@@ -179,16 +187,13 @@ def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snaps
             room += len(old)
         elif type(old) is float:
             room += FLOAT_COST - ENTRY_COST
-    return _filled(value, changed + came, target, parts, room, limits, _NOTHING, _NOTHING)
+    return _filled(value, changed + came, target, parts, room, limits)
 
 
-def _store(
-    value: dict[Any, Any], limits: Limits, known: dict[str, Node], known_parts: dict[str, Part]
-) -> Snapshot:
-    """All of a dict, with what is still as it is `known` taken over."""
-    if len(value) * 8 > limits.max_bytes or limits.depth <= 0:  # KEY_COST + ENTRY_COST
-        raise TooMuch
-    return _filled(value, value.items(), {}, {}, limits.max_bytes, limits, known, known_parts)
+def _refilled(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snapshot:
+    """All of a dict of which entries went or moved, with what is still as it was taken over."""
+    known_parts = previous.parts or _NOTHING
+    return _filled(value, value.items(), {}, {}, limits.max_bytes, limits, previous.root, known_parts)
 
 
 def _filled(
@@ -198,11 +203,13 @@ def _filled(
     parts: dict[str, Part],
     room: int,
     limits: Limits,
-    known: dict[str, Node],
-    known_parts: dict[str, Part],
+    known: dict[str, Node] = _NOTHING,
+    known_parts: dict[str, Part] = _NOTHING,
 ) -> Snapshot:
-    """The capture of `value`, of which `target` has all but `entries`."""
+    """The capture of `value`, of which `target` has all but `entries`; what is as `known` is taken over."""
     depth = limits.depth
+    if len(value) * 8 > limits.max_bytes or depth <= 0:  # KEY_COST + ENTRY_COST
+        raise TooMuch
     cost = 0  # Python keeps small numbers ready, and makes each of the others anew
     for key, item in entries:
         if type(key) is not str:
