@@ -53,11 +53,12 @@ def _dies_quietly(kept: Kept | None) -> bool:
     """Whether no finaliser runs with the end of what a phase returned."""
     if kept is None:
         return True
-    value, picture = kept
+    value = kept[0]
     kind = type(value)
-    if kind is str or value is None or kind is int or kind is float or kind is bool:
-        return True
-    return kind is dict and picture.parts is not None and not picture.parts
+    if kind is dict:
+        parts = kept[1].parts
+        return parts is not None and not parts
+    return kind is str or value is None or kind is int or kind is float or kind is bool
 
 
 def _lives_on(fields: dict[str, object], originals: dict[str, object]) -> bool:

@@ -59,9 +59,11 @@ _BUILTINS = (object, type(None), str, int, bool, float, dict, list)
 
 
 class Limits:
-    """What one value may cost: nesting, bytes, and the user's serializers by type. Never changed."""
+    """What one value may cost: nesting, bytes, and the user's serializers by type."""
 
-    __slots__ = ("depth", "max_bytes", "max_depth", "nothing", "plain", "serializers", "serializes_builtins")
+    __slots__ = (
+        "depth", "max_bytes", "max_depth", "nothing", "plain", "serializers", "serializes_builtins", "words",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +82,8 @@ class Limits:
         """Whether a serializer speaks for str, int, dict and the like, which otherwise need no look-up."""
         self.nothing = Snapshot(None, BASE_COST, self)
         """The capture of None, which is the commonest value of all."""
+        self.words: dict[str, Snapshot] = {}
+        """The captures of short texts that came by."""
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -30,6 +30,7 @@ from .shares import FEW, first_items, in_shares
 from .walk import TooMuch, fill_list, whole
 
 _ATTEMPTS = 3
+_WORD, _WORDS = 32, 100
 _NOTHING: dict[str, Any] = {}
 
 
@@ -58,7 +59,7 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
             if previous is not None and same(value, previous.root, limits):
                 return previous
             if kind is str and len(value) <= limits.max_bytes:
-                return Snapshot(value, len(value) + BASE_COST, limits)
+                return limits.words.get(value) or _text(value, limits)
             if kind is int or kind is float:
                 return Snapshot(value, BASE_COST, limits)
             if kind is bool:
@@ -73,6 +74,14 @@ def snapshot(value: Any, limits: Limits, previous: Snapshot | None = None) -> Sn
     except Exception as failure:
         report_failure("values.snapshot", failure)
         return _nothing(limits)
+
+
+def _text(value: str, limits: Limits) -> Snapshot:
+    """A text; one for all times that it comes, where it is as short as actions and categories are."""
+    taken = Snapshot(value, len(value) + BASE_COST, limits)
+    if len(value) <= _WORD and len(limits.words) < _WORDS:
+        limits.words[value] = taken
+    return taken
 
 
 def _nothing(limits: Limits) -> Snapshot:
