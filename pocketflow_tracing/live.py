@@ -66,8 +66,6 @@ class LiveSpan:
         "seq", "size", "start", "status", "step", "trace",
     )  # fmt: skip
 
-    size: int
-    """About how many bytes it keeps in memory, from when it is handed to the worker."""
     failure: Failure | None = None
     generation: Generation | None = None
     bridged: tuple[Any, Any] | None = None
@@ -91,6 +89,8 @@ class LiveSpan:
         self.name = name
         self.start = start
         self.end = 0
+        self.size = 0
+        """About how many bytes it keeps in memory, once it is handed to the worker."""
         self.seq = next(trace.sequence)
         self.step = step
         """The recorder's step this span belongs to, None for spans of the program's own."""

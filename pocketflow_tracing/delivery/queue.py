@@ -60,7 +60,9 @@ class Queue:
         trace = span.trace
         if trace.pid != self.pid:
             return  # the parent's, before a fork
-        if value_bytes is None:
+        if span.size:  # handed over before, as far as it had come then: that is what is taken off for it
+            size = span.size
+        elif value_bytes is None:
             size = size_of(span)
         else:
             size = SPAN_BYTES + len(span.step.phases) * FIELD_BYTES + value_bytes

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pocketflow import AsyncFlow, AsyncNode, Flow, Node
 
-from pocketflow_tracing import current_trace, span, trace_flow, tracing
+from pocketflow_tracing import current_trace, flush, span, trace_flow, tracing
 from pocketflow_tracing.capture import Capture
 from pocketflow_tracing.config import TracingConfig
-from pocketflow_tracing.delivery import Delivery
+from pocketflow_tracing.delivery import Delivery, delivery
 from pocketflow_tracing.engine import Engine, _guarded
 from pocketflow_tracing.ordinary import OrdinaryExec, OrdinaryNext, OrdinaryRun
 from pocketflow_tracing.recorder import Recorder
@@ -203,7 +203,9 @@ def test_a_bug_in_a_callback_costs_one_line_and_nothing_else(
 
 
 def is_right_again() -> None:
-    """The next run, with nothing planted, has the right tree."""
+    """The next run, with nothing planted, has the right tree; nothing of what was cut short still waits."""
+    assert flush() == 0
+    assert delivery.filled == 0
     assert both(Batch) == tree("""
         node Batch ok -> nowhere
           prep ok
