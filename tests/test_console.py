@@ -98,6 +98,32 @@ def test_an_endless_run_takes_bounded_memory_and_a_bounded_screen():
     assert "more steps not shown here" in lines[-3]
 
 
+def test_what_failed_in_the_middle_of_an_endless_run_is_told():
+    """Retries are counted where the rounds are folded, and what a fallback caught has a line."""
+    trace = long_loop(10_000).trace()
+    first, again, caught = trace.spans[4 * 5_000 + 3], trace.spans[4 * 6_000 + 3], trace.spans[4 * 7_000 + 3]
+    first.status, first.attributes = Status.ERROR, {"attempt": 1, "recovered": True}
+    again.attributes = {"attempt": 2}
+    caught.kind = SpanKind.FALLBACK
+    by_end = [
+        span
+        for node in range(1, 40_001, 4)
+        for span in (*trace.spans[node + 1 : node + 4], trace.spans[node])
+    ]
+    stream = io.StringIO()
+    sink = ConsoleSink(stream)
+    sink.trace_started(trace)
+    for span in [*by_end, trace.spans[0]]:
+        sink.span_ended(span)
+    sink.trace_ended(replace(trace, spans=[]))
+
+    lines = [line.split("  ")[0] for line in stream.getvalue().splitlines()]
+    assert lines[4:10] == [
+        "├─ ✓ Step · visit 3", "├─ … Step ×6,997, at least 1 retried",
+        "├─ ✓ Step · visit 7001", "│", "├─ … Step ×2,998", "└─ ✓ Step · visit 10000",
+    ]  # fmt: skip
+
+
 def test_what_is_kept_of_a_huge_run_is_connected():
     """A parent that ends late is kept when its child was, so no branch hangs in the air."""
     build = TraceBuilder()

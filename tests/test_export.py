@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,21 @@ def test_an_export_goes_to_a_file(command: Command, tmp_path: Path) -> None:
 
     assert done.stdout == f"wrote {tmp_path / 'trace.json'}\n"
     assert len(json.loads((tmp_path / "trace.json").read_text())["traceEvents"]) > 9
+    assert stat.S_IMODE((tmp_path / "trace.json").stat().st_mode) == 0o600
+
+
+def test_an_export_goes_into_what_is_no_plain_file(command: Command, tmp_path: Path) -> None:
+    """A pipe stays one."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # no command waits for somebody to read
+    done = command("--format", "mermaid", "-o", str(pipe))
+    read = os.read(reader, 65536).decode()
+    os.close(reader)
+
+    assert done.exit_code == 0
+    assert read == mermaid(support_flow().trace())
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_dash_is_stdout_as_it_is_for_view(command: Command) -> None:

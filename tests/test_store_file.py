@@ -295,11 +295,26 @@ def test_a_database_of_another_program_is_left_untouched(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE customers (name)")
     connection.close()
+    path.chmod(0o664)
     before = path.read_bytes()
 
     with pytest.raises(StoreError, match=f"{path} is a database of another program"):
         Store(path).end(made_trace(1))
     assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_a_file_that_is_no_database_stays_as_it_is(path: Path) -> None:
+    """Its rights too, also where a command only looks."""
+    path.parent.mkdir()
+    path.write_text("remember the milk")
+    path.chmod(0o644)
+
+    for act in (lambda store: store.end(made_trace(1)), lambda store: list(store.traces())):
+        with pytest.raises(StoreError):
+            act(Store(path))
+    assert path.read_text() == "remember the milk"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 # Trouble

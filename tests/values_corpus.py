@@ -244,7 +244,7 @@ authorization Authorization Proxy-Authorization token access_token accessToken r
 id_token auth_token github_token bot_token csrf_token session_token secret client_secret
 clientSecret SECRET_KEY aws_secret_access_key private_key privateKey passphrase credentials
 db_password passwordHash cookie set-cookie cookies auth basic_auth bearer cvv ssn signing_key
-encryption_key connection_string card_number user.password""".split()
+encryption_key connection_string card_number user.password DB_PASS smtp_pass""".split()
 
 INNOCENT_KEYS = """author authors author_name authority authenticated auth_type auth_method token_count
 tokens total_tokens max_tokens prompt_tokens completion_tokens token_usage tokens_used token_type

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ..errors import TracingError
 from ..model import Trace
 from .commands import commands
 from .ending import failing_clearly
 from .opened import opened_store, tell, trace_named
+from .writing import written
 
 
 def _json(trace: Trace) -> str:
@@ -77,8 +77,5 @@ def export(id: str, form: str, output: Path | None) -> None:
     if output is None or str(output) == "-":
         tell(text)
         return
-    try:
-        output.expanduser().write_text(text + "\n", encoding="utf-8")
-    except OSError as failure:
-        raise TracingError(f"{output} cannot be written: {failure.strerror}") from failure
+    written(text + "\n", output)
     tell(f"wrote {output}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from .browser import open_in_browser
 from .commands import commands
 from .ending import failing_clearly
 from .opened import opened_store, tell, trace_named
+from .writing import written
 
 PAGES = ".pages"
 """What follows the name of the store in that of the folder for pages."""
@@ -47,7 +47,7 @@ def view(id: str, no_open: bool, output: Path | None) -> None:
     if output is not None and str(output) == "-":
         sys.stdout.buffer.write(page.encode())
         return
-    path = _written(page, output if output is not None else _free_place(folder, trace.id))
+    path = written(page, output if output is not None else _free_place(folder, trace.id))
     tell(f"wrote {path} ({len(page.encode()) / 1000:,.0f} kB)")
     if not no_open and not open_in_browser(path.as_uri()):
         tell(f"no browser was found here; open it yourself: {path.as_uri()}")
@@ -70,17 +70,3 @@ def clear_pages(folder: Path, older_than_seconds: float = 0) -> None:
         with contextlib.suppress(OSError):  # somebody else removed it
             if page.stat().st_mtime <= until:
                 page.unlink()
-
-
-def _written(page: str, path: Path) -> Path:
-    """Write the page so that nobody else may read it and never half of it stands there."""
-    path = path.expanduser().absolute()
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(page)
-        os.replace(draft, path)
-    except OSError as failure:
-        draft.unlink(missing_ok=True)
-        raise TracingError(f"{path} cannot be written: {failure.strerror}") from failure
-    return path

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 from ..model import Span, SpanKind, Status, Trace
 from ..tally import Tally
 from ..view.changes import condensed
+from ..view.folding import is_telling
 from ..view.output import rendered
 from ..view.terminal import Look, TraceTree, closer_look
 from .base import Sink
@@ -134,13 +135,15 @@ class _Run:
     """What is kept of a run until it ends: its first spans, its last ones, and what holds them up.
 
     Children end before their parents, so the parent of a span that was kept early is kept too,
-    however late it comes. Flows are kept longer than others, and everything is counted.
+    however late it comes. Flows and what tells of trouble are kept longer than others, and everything is
+    counted.
     """
 
     def __init__(self) -> None:
         self.tally = Tally()
         self._first: list[Span] = []
         self._flows = 0
+        self._telling = 0
         self._last: deque[Span] = deque(maxlen=MAX_LAST)
         self._awaited: set[str] = set()
 
@@ -159,6 +162,9 @@ class _Run:
             return True
         if span.kind is SpanKind.FLOW and self._flows < MAX_FIRST:
             self._flows += 1
+            return True
+        if is_telling(span) and self._telling < MAX_FIRST:
+            self._telling += 1
             return True
         return False
 

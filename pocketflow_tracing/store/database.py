@@ -105,6 +105,8 @@ def _open(
     try:
         with explained(path):
             _check(connection, path)
+            if path != MEMORY:
+                _make_private(path)
             if not read_only:
                 _prepare(connection)
             elif schema.version_of(connection) == 0:
@@ -168,7 +170,7 @@ def make_file(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is not a plain file of ours; take everybody else's rights away.
+    """Refuse what is not a plain file of our user's.
 
     The file is only looked at, never opened: closing it would drop the locks that SQLite holds on
     it elsewhere in this process.
@@ -182,17 +184,17 @@ def check_file(path: Path) -> None:
         raise StoreError(f"the trace store {path} is not a file")
     if found.st_uid != me and me != 0:
         raise StoreError(f"the trace store {path} belongs to another user; name another file")
-    for name in (str(path), *(f"{path}{companion}" for companion in COMPANIONS)):
-        _make_private(name)
 
 
-def _make_private(name: str) -> None:
-    try:
-        mode = stat.S_IMODE(os.stat(name).st_mode)
-        if mode & 0o077:
-            os.chmod(name, mode & 0o700)
-    except OSError:
-        pass  # not there, or not ours to change
+def _make_private(path: str) -> None:
+    """Take everybody else's rights away, now that it is known to be a trace store."""
+    for name in (path, *(f"{path}{companion}" for companion in COMPANIONS)):
+        try:
+            mode = stat.S_IMODE(os.stat(name).st_mode)
+            if mode & 0o077:
+                os.chmod(name, mode & 0o700)
+        except OSError:
+            pass  # not there, or not ours to change
 
 
 def move_aside(path: Path, damaged: tuple[int, int]) -> Path | None:

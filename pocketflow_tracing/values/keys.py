@@ -22,7 +22,9 @@ _SECRET_PAIRS = frozenset(
     refresh_tokens auth_token auth_tokens bearer_token bearer_tokens id_token api_token api_tokens
     csrf_token bot_token client_key license_key openai_key anthropic_key gemini_key groq_key mistral_key
     azure_key security_code seed_phrase recovery_phrase card_number
-    connection_string pass_word pass_phrase card_pin user_pin sim_pin""".split()
+    connection_string pass_word pass_phrase card_pin user_pin sim_pin
+    db_pass user_pass smtp_pass mail_pass email_pass mysql_pass redis_pass ftp_pass ssh_pass admin_pass
+    root_pass login_pass proxy_pass""".split()
 )
 # Secret at the end of a name: "github_token", "set-cookie"; "token_count" and "cookie_banner" are not.
 _SECRET_ENDINGS = frozenset("token cookie cookies auth bearer jwt otp mnemonic".split())
@@ -43,7 +45,7 @@ _HARMLESS_ENDINGS = frozenset(
 
 
 _STEMS = (
-    b"passw", b"passphrase", b"pwd", b"secret", b"token", b"key", b"auth", b"credential", b"cookie",
+    b"passw", b"passphrase", b"_pass", b"pwd", b"secret", b"token", b"key", b"auth", b"credential", b"cookie",
     b"connectionstring", b"cvv", b"cvc", b"ssn", b"sig", b"passcode", b"jwt", b"otp",
 )  # fmt: skip
 

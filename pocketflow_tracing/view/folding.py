@@ -23,6 +23,10 @@ class Fold:
     """Neighbouring spans that went well and are like those around them."""
 
     spans: list[Span] = field(default_factory=list)
+    before: dict[str, int] = field(default_factory=dict)
+    """The last visit of each node before them; in between may be some that are not at hand."""
+    after: dict[str, int] = field(default_factory=dict)
+    """The first visit after them, where that is shown."""
 
 
 class Folder:
@@ -47,14 +51,23 @@ class Folder:
             known = rounds.setdefault(_group(child), {})
             known.setdefault(_round(child), len(known))
         shown: list[Span | Fold] = []
+        visits: dict[str, int] = {}
+        fold = Fold()
         for child in children:
-            known = rounds[_group(child)]
+            group = _group(child)
+            known = rounds[group]
+            visit = number(child, "visit")
             if not self._folds(child, known[_round(child)], len(known)):
                 shown.append(child)
-            elif shown and isinstance(shown[-1], Fold):
-                shown[-1].spans.append(child)
+                if visit is not None:
+                    fold.after.setdefault(group, visit)
+            elif shown and shown[-1] is fold:
+                fold.spans.append(child)
             else:
-                shown.append(Fold([child]))
+                fold = Fold([child], dict(visits))
+                shown.append(fold)
+            if visit is not None:
+                visits[group] = visit
         return [one.spans[0] if isinstance(one, Fold) and len(one.spans) == 1 else one for one in shown]
 
     def entry(self, fold: Fold) -> Entry:
@@ -68,7 +81,7 @@ class Folder:
                 head.append(Segment(f" {DOT} {counted(len(groups) - position, 'other step')}", "dim"))
                 break
             head.extend([Segment(f" {DOT} ", "dim")] if position else [])
-            head.extend(self._told(group, spans))
+            head.extend(self._told(group, spans, fold))
         taken = max((span.end_ns or 0) for span in fold.spans) - fold.spans[0].start_ns
         return Entry(head, duration(max(taken, 0)), steps=len(fold.spans))
 
@@ -77,16 +90,25 @@ class Folder:
             return False
         return child.span_id not in self._troubled and _can_repeat(child)
 
-    def _told(self, group: str, spans: list[Span]) -> list[Segment]:
+    def _told(self, group: str, spans: list[Span], fold: Fold) -> list[Segment]:
         present = len({_round(span) for span in spans})
         # Of a very long loop not every round is at hand, but the first and the last say where it is.
         first, last = _position(spans[0]), _position(spans[-1])
+        if first is not None and last is not None:
+            first, last = fold.before.get(group, first - 1) + 1, fold.after.get(group, last + 1) - 1
         total = max(present, last - first + 1) if first is not None and last is not None else present
         told = [Segment(visible(clip(group, MAX_NAME)), "name"), Segment(f" ×{total:,}", "dim")]
         retried = len({_round(span) for span in spans if span.span_id in self._retried})
-        if retried and total == present:
-            told.append(Segment(f", {retried:,} retried", "recovered"))
+        if retried:
+            least = "" if total == present else "at least "
+            told.append(Segment(f", {least}{retried:,} retried", "recovered"))
         return told
+
+
+def is_telling(span: Span) -> bool:
+    """Whether a fold of rounds would say something of this span, or leave its round out of the fold."""
+    attempt = number(span, "attempt") or 1
+    return _is_troubled(span, set()) or span.status is not Status.OK or attempt > 1
 
 
 _Whose = tuple["str | None", "int | None"]
