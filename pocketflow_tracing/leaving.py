@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from weakref import getweakrefcount
 
 from .live import LiveSpan
@@ -12,8 +13,8 @@ from .steps import Activation, Kept, Pictures, Step
 from .values import Difference, snapshot
 
 _NODE = SpanKind.NODE
-_FRAMEWORK = frozenset({"params", "successors", "max_retries", "wait", "cur_retry"})
-"""The fields that PocketFlow itself gives a node."""
+_FEW = 64
+"""More entries than these are not looked at for finalisers: the store is, once more."""
 
 
 def take_changes(activation: Activation, step: Step, seen: Pictures, phase: LiveSpan, value: object) -> int:
@@ -44,29 +45,42 @@ def leaves_quietly(step: Step, seen: Pictures, original: object, value: object) 
     if not (_dies_quietly(seen.prep_out) and _dies_quietly(seen.exec_out)) or getweakrefcount(owner):
         return False
     fields = fields_of(owner)
-    if type(fields.get("successors")) is not dict:
-        return False
-    return fields.keys() <= _FRAMEWORK or _lives_on(fields, fields_of(original))
+    return type(fields.get("successors")) is dict and _lives_on(fields, fields_of(original))
 
 
 def _dies_quietly(kept: Kept | None) -> bool:
-    """Whether no finaliser runs with the end of what a phase returned."""
+    """Whether no finaliser runs with the end of what a phase returned; a dict may have come to hold more."""
     if kept is None:
         return True
-    value = kept[0]
+    value: Any = kept[0]
     kind = type(value)
     if kind is dict:
-        parts = kept[1].parts
-        return parts is not None and not parts
+        return _holds_scalars(value)
     return kind is str or value is None or kind is int or kind is float or kind is bool
 
 
-def _lives_on(fields: dict[str, object], originals: dict[str, object]) -> bool:
-    """Whether what the program put into a node is in the original too, or has no finaliser."""
-    for name, value in fields.items():
-        if name in _FRAMEWORK or value is None or originals.get(name) is value:
-            continue
+def _lives_on(fields: dict[str, Any], originals: dict[str, Any]) -> bool:
+    """Whether what is in a node is in the original too, or has no finaliser."""
+    for name, value in list(fields.items()):  # a copy: another thread may change it
         kind = type(value)
-        if not (kind is str or kind is int or kind is float or kind is bool):
+        if kind is int or kind is str or value is None or originals.get(name) is value:
+            continue
+        if kind is dict:
+            if value and not _holds_scalars(value):
+                return False
+        elif not (kind is float or kind is bool):
+            return False
+    return True
+
+
+def _holds_scalars(value: dict[Any, Any]) -> bool:
+    """Whether nothing in a dict has a finaliser, as far as a short look tells."""
+    if len(value) > _FEW:
+        return False
+    for key, item in list(value.items()):  # a copy: another thread may change it
+        kind = type(item)
+        if type(key) is not str or not (
+            kind is str or item is None or kind is int or kind is float or kind is bool
+        ):
             return False
     return True

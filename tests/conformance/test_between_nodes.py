@@ -171,6 +171,14 @@ class Watched(First):
         weakref.finalize(self, meddle)
 
 
+def _keep(node: Any, name: str, value: Any) -> None:
+    vars(node)[name] = value
+
+
+def _put(held: dict[str, Any]) -> None:
+    held["late"] = Meddles()
+
+
 HOOKS: dict[str, Callable[[], Flow]] = {
     "set_params of the class": lambda: _flow(First(), GivenItsParams()),
     "set_params of the instance": _with(lambda flow, first, second: setattr(second, "set_params", meddle)),
@@ -192,6 +200,27 @@ HOOKS: dict[str, Callable[[], Flow]] = {
         exec=lambda self, prep_res: [Meddles()], post=lambda self, shared, prep_res, exec_res: None
     ),
     "a finaliser of a field": _first(prep=lambda self, shared: setattr(self, "field", Meddles())),
+    "a finaliser that exec puts into what prep returned": _first(
+        prep=lambda self, shared: {"given": 1}, exec=lambda self, prep_res: _put(prep_res)
+    ),
+    "a finaliser that post puts into what prep returned": _first(
+        prep=lambda self, shared: {"given": 1},
+        exec=lambda self, prep_res: None,
+        post=lambda self, shared, prep_res, exec_res: _put(prep_res),
+    ),
+    "a finaliser that post puts into what exec returned": _first(
+        exec=lambda self, prep_res: {"found": 1},
+        post=lambda self, shared, prep_res, exec_res: _put(exec_res),
+    ),
+    "a finaliser in params of its own": _first(
+        prep=lambda self, shared: _keep(self, "params", {"late": Meddles()})
+    ),
+    "a finaliser in successors of its own": _first(
+        prep=lambda self, shared: _keep(self, "successors", {**self.successors, "late": Meddles()})
+    ),
+    "a finaliser in a field of PocketFlow's": _first(
+        post=lambda self, shared, prep_res, exec_res: _keep(self, "wait", Meddles())
+    ),
     "a finaliser of the node": lambda: _flow(Watched(), Second()),
 }
 
