@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -108,6 +109,19 @@ def test_a_store_that_shrinks_is_whole_again() -> None:
     assert not first.whole
     assert second.whole
     assert render(second, Policy(), "").value == store
+
+
+@pytest.mark.parametrize("wrap", [lambda value: Counter(value), lambda value: {7: value}])
+def test_entries_that_moved_are_shown_where_they_are(wrap: Any) -> None:
+    """Also in mappings that are no plain dicts with texts for keys; that they moved is no change."""
+    store = {"found": wrap({"a": 1, "b": 2})}
+    first = snapshot(store, LIMITS)
+    store["found"] = wrap({"b": 2, "a": 1})
+
+    second = snapshot(store, LIMITS, first)
+
+    assert render(second, Policy(), "").text == render(snapshot(store, LIMITS), Policy(), "").text
+    assert compare(first, second) is None
 
 
 def test_a_capture_of_other_limits_is_not_taken_over() -> None:

@@ -96,9 +96,18 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if tag is FIELDS and (fields := plain_fields(item, old[1])) is not None:
         return len(fields) == len(old[2]) and _same_dict(fields, old[2], limits)
     try:
-        return identical(whole(item, limits.max_bytes, limits.depth, limits)[0], old)
+        node = whole(item, limits.max_bytes, limits.depth, limits)[0]
     except TooMuch:
         return False
+    return identical(node, old) and _in_order(node, old)
+
+
+def _in_order(node: Node, old: Node) -> bool:
+    """Whether the entries of two identical nodes also come in the same order."""
+    kind = type(node)
+    if kind is dict:
+        return list(node) == list(old) and all(map(_in_order, node.values(), old.values()))
+    return (kind is not list and kind is not Mark) or all(map(_in_order, node, old))
 
 
 def _same_head(item: Any, left_out: int, shown: Node, limits: Limits) -> bool:
