@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from values_support import lines_run
 
-from pocketflow_tracing.values import ChangeSet, Limits, Policy, compare, render, snapshot
+from pocketflow_tracing.values import ChangeSet, Difference, Limits, Policy, compare, render, snapshot
 
 
 def _changes(before: Any, after: Any, limits: Limits | None = None) -> Any:
@@ -174,6 +174,46 @@ def test_mappings_are_compared_by_key_and_sets_by_member(before: Any, after: Any
         found = value[key] if key in ("added", "changed") else value["changed"][key]
         found = {part: found[part] for part in expected} if key not in ("added", "changed") else found
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ({1: "a", "1": "b"}, {1: "c", "1": "b"}, {"changed": {"1 (int)": ["a", "c"]}}),
+        ({None: 1, "None": 2}, {None: 1, "None": 3}, {"changed": {"None": [2, 3]}}),
+        ({True: 1, "True": 2}, {"True": 2}, {"removed": {"True (bool)": 1}}),
+        ({1: "a"}, {"1": "a"}, {"added": {"1": "a"}, "removed": {"1 (int)": "a"}}),
+        ({10**5000: 1}, {10**5000: 2}, {"changed": {"<int of 16,610 bits>": [1, 2]}}),
+    ],
+)
+def test_keys_that_look_alike_are_told_apart(before: Any, after: Any, shown: Any) -> None:
+    """A text keeps its name, what looks the same is told by its type; a number may be too long to write."""
+    assert _changes(before, after) == {"added": {}, "changed": {}, "removed": {}, **shown}
+
+
+def test_members_of_a_set_that_look_alike_are_told_apart() -> None:
+    """The text that went is the one that is told."""
+    found = _changes({"s": {1, "1"}}, {"s": {1}})
+
+    assert found["changed"] == {"s": {"added": {}, "changed": {}, "removed": {"1": "1"}}}
+
+
+def test_a_comparison_that_fails_costs_the_changes_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There may have been some: that is said, and what it failed with is told."""
+
+    def fails(*_: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("pocketflow_tracing.values.changes.compare", fails)
+    monkeypatch.setattr("pocketflow_tracing.errors._told", set())
+
+    found = Difference(snapshot({}, Limits()), snapshot({"a": 1}, Limits())).changes()
+
+    assert found is not None
+    assert (bool(found), found.partial) == (False, True)
+    assert "internal failure in values.changes: ValueError" in caplog.text
 
 
 EQUAL_BUT_OTHERS = [

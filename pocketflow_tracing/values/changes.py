@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import report_failure
 from .nodes import (
     BOOL,
     BYTES,
@@ -21,6 +22,7 @@ from .nodes import (
     inner,
     omitted,
 )
+from .wording import LONGEST_INT
 
 _SET = (ITEMS, "set")
 _PLAIN = frozenset((str, int, type(None)))
@@ -68,9 +70,15 @@ class Difference:
         """What changed, or None when nothing did as far as it was seen."""
         found = self._found
         if found is None:
-            found = self._found = compare(self.before, self.after) or ChangeSet()
+            try:
+                found = compare(self.before, self.after) or ChangeSet()
+            except Exception as failure:  # what else is known of the span is not lost with it
+                report_failure("values.changes", failure)
+                found = ChangeSet()
+                found.partial = True
+            self._found = found
             found.concurrent = self.concurrent
-        return found if found else None
+        return found if found or found.partial else None
 
     def marked_concurrent(self) -> Difference:
         """This difference, a part of which may be another span's; what was handed on stays as it is."""
@@ -98,7 +106,8 @@ def _compared(before: Node, after: Node, levels: int) -> ChangeSet | None:
         return _compared_entries(before, after, 0, 0, levels)
     if type(before) is list and type(after) is list:
         return _compared_items(before, after, 0, 0, levels)
-    old, new = _entries(before), _entries(after)
+    texts = _texts(before) | _texts(after)
+    old, new = _entries(before, texts), _entries(after, texts)
     if old is not None and new is not None and _word(before) == _word(after):
         changes = _compared_entries(old, new, omitted(before), omitted(after), levels)
     else:
@@ -110,17 +119,36 @@ def _compared(before: Node, after: Node, levels: int) -> ChangeSet | None:
     return changes
 
 
-def _entries(node: Node) -> dict[str, Node] | None:
+def _entries(node: Node, texts: set[str]) -> dict[str, Node] | None:
     """What a mapping, an object or a set consists of, by key, field or member; None for anything else."""
     content = inner(node)
     if type(content) is dict:
         return content
     if type(content) is list and _kind(node)[:1] == (PAIRS,):
         # The keys are not all text: by what they look like. A head may end with a key alone.
-        return {_as_text(key): value for key, value in zip(content[::2], content[1::2])}  # noqa: B905
+        pairs = zip(content[::2], content[1::2])  # noqa: B905
+        return {_as_key(key, texts): value for key, value in pairs}
     if type(content) is list and _kind(node) == _SET:
-        return {_as_text(member): member for member in content}
+        return {_as_key(member, texts): member for member in content}
     return None
+
+
+def _texts(node: Node) -> set[str]:
+    """The keys or members that are text, where not all need be: others may look like one of them."""
+    content = inner(node)
+    if type(content) is dict:
+        return set(content)
+    if type(content) is not list:
+        return set()
+    return {key for key in content[:: 2 if _kind(node)[:1] == (PAIRS,) else 1] if type(key) is str}
+
+
+def _as_key(node: Node, texts: set[str]) -> str:
+    """What a key looks like; its type is added where a text looks the same."""
+    text = _as_text(node)
+    if type(node) is str or text not in texts:
+        return text
+    return f"{text} ({node[0] if type(node) is Mark else type(node).__name__})"
 
 
 def _word(node: Node) -> tuple[Any, ...]:
@@ -147,6 +175,8 @@ def _as_text(node: Node) -> str:
         return " ".join(_as_text(part) for part in parts)
     if type(node) is list:
         return ", ".join(map(_as_text, node))
+    if type(node) is int and node.bit_length() > LONGEST_INT:
+        return f"<int of {node.bit_length():,} bits>"
     return str(node)
 
 
