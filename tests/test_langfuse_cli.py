@@ -77,11 +77,15 @@ def test_push_by_id_sends_what_was_traced_without_keys(cli: CommandLine, server:
 
 def test_push_fails_where_it_cannot_send(cli: CommandLine, server: Server) -> None:
     """Exit status 1, the reason, and what to do next."""
-    assert "nowhere to send to" in cli("push", status=1, LANGFUSE_PUBLIC_KEY=None, LANGFUSE_SECRET_KEY=None)
+    assert "nowhere to send to: set" in cli(
+        "push", status=1, LANGFUSE_PUBLIC_KEY=None, LANGFUSE_SECRET_KEY=None
+    )
+    assert "TRACING_ENABLED is off" in cli("push", status=1, LANGFUSE_TRACING_ENABLED="off")
     server.always = 503
     cli.run_script()
-    out = cli("push", "--timeout", "0.5", status=1)
+    out = cli("push", "--timeout", "1.5", status=1)
     assert "3 spans still wait: HTTP 503" in out and "doctor" in out
+    assert "trying again in 1 s" in out
 
 
 def wrong_clock(server: Server) -> None:

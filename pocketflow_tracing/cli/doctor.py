@@ -144,7 +144,7 @@ def _key_checks(config: TracingConfig) -> Iterator[Finding]:
             "LANGFUSE_PUBLIC_KEY starts with pk-, LANGFUSE_SECRET_KEY with sk-",
         )
     elif not config.langfuse_enabled:
-        yield False, "LANGFUSE_TRACING_ENABLED is off: nothing is sent to Langfuse", "set it to True"
+        yield False, "LANGFUSE_TRACING_ENABLED is off: nothing is sent to Langfuse", "set it to on"
     else:
         yield True, f"the keys are set: {public}", ""
 

@@ -32,19 +32,27 @@ def push(ids: tuple[str, ...], seconds: float) -> None:
     They go to the project (or other backend) of the settings. With ids, sends these traces,
     also if they were made without any keys.
     """
-    sinks = configured(TracingConfig.from_env())
+    config = TracingConfig.from_env()
+    sinks = configured(config)
     if not sinks:
-        raise TracingError(
-            "nowhere to send to: set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, "
-            "or POCKETFLOW_TRACING_OTLP=on"
+        missing = (
+            "LANGFUSE_TRACING_ENABLED is off"
+            if config.langfuse_public_key and config.langfuse_secret_key and not config.langfuse_enabled
+            else "set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or POCKETFLOW_TRACING_OTLP=on"
         )
+        raise TracingError(f"nowhere to send to: {missing}")
     with opened_store() as store:
         named = [_ended(store, id) for id in ids] or None
-        couriers = push_all(store, sinks, seconds, named)
+        couriers = push_all(store, sinks, seconds, named, _say_wait)
         left = [_report(store, courier) for courier in couriers]
         _report_others(store, sinks)
     if any(left):
         raise TracingError("not everything was sent; find out why: pocketflow-tracing doctor")
+
+
+def _say_wait(seconds: float) -> None:
+    if seconds >= 0.5:
+        click.echo(f"trying again in {seconds:.0f} s (Ctrl-C stops; nothing is lost)", err=True)
 
 
 def _ended(store: Store, id: str) -> str:

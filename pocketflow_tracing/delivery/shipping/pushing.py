@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...store.outbox import Outbox
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def push(
-    store: Store, sinks: Sequence[NetworkSink], seconds: float, ids: Sequence[str] | None = None
+    store: Store,
+    sinks: Sequence[NetworkSink],
+    seconds: float,
+    ids: Sequence[str] | None = None,
+    waits: Callable[[float], object] = lambda seconds: None,
 ) -> list[Courier]:
     """Send to `sinks` what waits for them, for at most about `seconds`; what each courier did.
 
-    With `ids`, only these traces, whether or not they were traced for these destinations.
+    With `ids`, only these traces, whether or not they were traced for these destinations. `waits` is
+    told each time how long it is until the next attempt.
     """
     deadline = time.monotonic() + seconds
     if ids is not None:
@@ -30,17 +35,25 @@ def push(
         courier.wants_urls = True
         couriers.append(courier)
         try:
-            _ship(courier, Outbox(store, sink.destination), deadline, ids)
+            _ship(courier, Outbox(store, sink.destination), deadline, ids, waits)
         finally:
             courier.close()
     return couriers
 
 
-def _ship(courier: Courier, outbox: Outbox, deadline: float, ids: Sequence[str] | None) -> None:
+def _ship(
+    courier: Courier,
+    outbox: Outbox,
+    deadline: float,
+    ids: Sequence[str] | None,
+    waits: Callable[[float], object],
+) -> None:
     def goes_on() -> bool:
         return time.monotonic() < deadline
 
     while not courier.ship(outbox, goes_on, only=ids, thorough=True):
         if courier.is_refused or courier.not_before > deadline:
             return
-        time.sleep(max(0.0, courier.not_before - time.monotonic()))
+        wait = max(0.0, courier.not_before - time.monotonic())
+        waits(wait)
+        time.sleep(wait)
