@@ -12,6 +12,8 @@ from .sharing import was_alone_in_post
 from .steps import Activation, Kept, Pictures, Step
 from .values import Difference, snapshot
 
+SMALL_BYTES = 1024
+"""To look at a store of no more than this once more costs less than to find out whether one has to."""
 _NODE = SpanKind.NODE
 _FEW = 64
 """More entries than these are not looked at for finalisers: the store is, once more."""

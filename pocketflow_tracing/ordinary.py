@@ -15,7 +15,7 @@ from weakref import ref
 
 from .anatomy import Call, Machinery, Role
 from .bridge import attach, detach
-from .leaving import leaves_quietly, take_changes
+from .leaving import SMALL_BYTES, leaves_quietly, take_changes
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .reading import class_name, fields_of
@@ -248,7 +248,7 @@ class OrdinaryRun:
             size += seen.size
             before = activation.before
             walk = before.step.walk if type(before) is LiveSpan else None
-            if walk is not None:
+            if walk is not None and seen.latest.size > SMALL_BYTES:
                 walk.is_quiet = leaves_quietly(step, seen, walk.next, value)
             now = clock()
         span.end = now

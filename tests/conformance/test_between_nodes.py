@@ -12,6 +12,7 @@ import pytest
 from pocketflow import Flow, Node
 
 from pocketflow_tracing import SpanKind
+from pocketflow_tracing.leaving import SMALL_BYTES
 from pocketflow_tracing.testing import capture_traces
 
 from .harness import FLOWS_RETURN_ACTIONS, compare, start_of
@@ -225,13 +226,14 @@ HOOKS: dict[str, Callable[[], Flow]] = {
 }
 
 
+@pytest.mark.parametrize("letters", [1, 2 * SMALL_BYTES], ids=["small", "big"])
 @pytest.mark.parametrize("hook", HOOKS)
-def test_what_runs_between_nodes_is_seen_by_the_next_and_is_not_its_change(hook: str) -> None:
-    """In the second run too, when every class is known."""
+def test_what_runs_between_nodes_is_seen_by_the_next_and_is_not_its_change(hook: str, letters: int) -> None:
+    """In the second run too, when every class is known; a small store is looked at in any case."""
     flow = HOOKS[hook]()
     first = type(start_of(flow)).__name__
     for _ in range(2):
-        stores.append({})
+        stores.append({"question": "?" * letters})
         with capture_traces() as traces:
             flow.run(stores[-1])
 
