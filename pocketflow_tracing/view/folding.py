@@ -40,7 +40,7 @@ class Folder:
         spans = index.by_id.values()
         caught = {_whose(span) for span in spans if span.kind is SpanKind.FALLBACK}
         self._troubled = index.with_those_above(span for span in spans if _is_troubled(span, caught))
-        self._retried = index.with_those_above(span for span in spans if (number(span, "attempt") or 1) > 1)
+        self._retried = index.with_those_above(span for span in spans if _is_retry(span))
 
     def folded(self, children: Sequence[Span]) -> list[Span | Fold]:
         """The children in order, with folds in place of what is left out."""
@@ -107,8 +107,11 @@ class Folder:
 
 def is_telling(span: Span) -> bool:
     """Whether a fold of rounds would say something of this span, or leave its round out of the fold."""
-    attempt = number(span, "attempt") or 1
-    return _is_troubled(span, set()) or span.status is not Status.OK or attempt > 1
+    return _is_troubled(span, set()) or span.status is not Status.OK or _is_retry(span)
+
+
+def _is_retry(span: Span) -> bool:
+    return (number(span, "attempt") or 1) > 1
 
 
 _Whose = tuple["str | None", "int | None"]
