@@ -179,11 +179,15 @@ def test_what_cannot_be_written_in_time_is_told(path: Path) -> None:
     program = (
         PRELUDE
         + """
+from pathlib import Path
+from live_support import stored, until
+
 def slow(value, where):
     time.sleep(0.01)
     return value
 
 traced(delivery, config(PATH, exit_timeout=0.3, mask=slow), steps=500)
+until(lambda: stored(Path(PATH)), "the first lines of the trace")
 """
     )
     _, err = run_child(program, path)

@@ -106,14 +106,16 @@ def test_a_store_damaged_during_a_run_is_replaced_and_the_run_goes_on_in_the_new
     run = Run(delivery, settings, value="question")
     run.step("Before", 1)
     delivery.flush()
-    store = Store(path)
-    for number in range(50):
-        store.end(made_trace(number, spans=20))
-    store.close()
-    size = path.stat().st_size
-    for name, length in ((f"{path}-wal", os.stat(f"{path}-wal").st_size), (str(path), size)):
-        with open(name, "r+b") as file:
-            file.write(b"\xa5" * length)
+    # While the worker is held up: it would not look again at pages that it had just read or written.
+    with delivery._worker.lock:
+        store = Store(path)
+        for number in range(50):
+            store.end(made_trace(number, spans=20))
+        store.close()
+        for name in (f"{path}-wal", str(path)):
+            length = os.stat(name).st_size
+            with open(name, "r+b") as file:
+                file.write(b"\xa5" * length)
     long = run.start("Long")
     run.step("After", 2)
     until(lambda: list(path.parent.glob("traces.db.corrupt-*")))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from otlp_server_support import Server
-from shipping_support import PATIENT, TRACED
+from shipping_support import FOLDER, PATIENT, TRACED
 from store_support import run_child, start_child, until
 
 from pocketflow_tracing.store import Store
@@ -185,23 +185,65 @@ def test_processes_share_an_outbox_without_sending_twice(server: Server, path: P
 
 def test_forks_send_what_is_their_own(server: Server, path: Path) -> None:
     """Parent and child each deliver their runs, over connections of their own."""
+    # Neither ends while it may be sending for the other, which would send that once more.
     program = (
         TRACED
         + """
 traced(delivery, settings, steps=2)
 delivery.flush(20)
+done, says = os.pipe()
 child = os.fork()
 traced(delivery, settings, steps=3 if child else 4)
 assert delivery.flush(20) == 0
 if child:
+    os.write(says, b"parent")
     assert os.waitpid(child, 0)[1] == 0
 else:
+    os.read(done, 100)
     os._exit(0)
 """
     )
     run_child(program, path, server.host, "one")
     assert len(server.rows) == 3 + 4 + 5
     assert set(server.arrivals.values()) == {1}
+
+
+def test_flush_waits_for_no_process_that_is_gone(server: Server, path: Path) -> None:
+    """Another one may have taken what this one traced, and end before it has sent it."""
+    server.stop()
+    taking = f"""
+import sys
+sys.path.insert(0, {FOLDER!r})
+from pathlib import Path
+from pocketflow_tracing.store import Store
+from pocketflow_tracing.store.addresses import Destination
+from pocketflow_tracing.store.outbox import Outbox
+print(len(Outbox(Store(Path({str(path)!r})), Destination("langfuse", *sys.argv[1:])).claim()), flush=True)
+sys.stdin.readline()
+"""
+    program = (
+        TRACED
+        + f"""
+import subprocess
+traced(delivery, settings, steps=2)
+assert delivery.flush(5) == 3
+arguments = [sys.executable, "-c", {taking!r}, HOST, "pk-lf-one"]
+taker = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+assert taker.stdout.readline() == "1\\n"
+print("taken", flush=True)
+sys.stdin.readline()
+killing = threading.Timer(0.5, taker.kill)
+killing.start()
+print(delivery.flush(20))
+"""
+    )
+    child = start_child(program, path, server.host, "one")
+    assert child.stdout is not None
+    assert child.stdout.readline() == "taken\n"
+    server.start()
+    out, err = child.communicate("\n", timeout=60)
+    assert (out, child.returncode) == ("0\n", 0), err
+    assert len(server.rows) == 3
 
 
 def test_a_fork_never_waits_for_the_server(server: Server, path: Path) -> None:

@@ -55,7 +55,7 @@ class Lane:
         self._calls: deque[float] = deque()
         """When to come: appending is a single step, whoever breaks in."""
         self.look_at = 0.0
-        """When to look again for what other processes left (monotonic)."""
+        """When to look for what other processes left (monotonic)."""
 
     # From the program's threads and the worker's.
 
@@ -100,6 +100,11 @@ class Lane:
         """Have everything tried now that is of any use."""
         for courier in list(self.couriers.values()):
             courier.hurry()
+        self.wake(calm=True)
+
+    def look_again(self) -> None:
+        """Look for what other processes took and left, being gone."""
+        self.look_at = 0.0
         self.wake(calm=True)
 
     # Whether it is worth waiting for.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Key = tuple[str, str]
 
 LONGEST_POLL_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = 1.0
+"""How often whoever waits has looked whether a process that took some of it is gone."""
 SETTLE_SECONDS = 0.02
 """How long the threads get, at the end of the process, that have nothing to do any more."""
 FORK_SECONDS = 2.0
@@ -96,10 +98,11 @@ class Shipper:
         before = {courier: courier.attempts for courier in self._couriers()}
         for lane in self.lanes():
             lane.hurry()
-        pause = POLL_SECONDS
+        pause, look_at = POLL_SECONDS, 0.0
         while True:
             left = [(lane, lane.left(own=True)) for lane in self.lanes()]
-            seconds = deadline - time.monotonic()
+            now = time.monotonic()
+            seconds = deadline - now
             if seconds <= 0 or self._is_over:
                 break
             if all(
@@ -108,6 +111,11 @@ class Shipper:
                 for courier in spans
             ):
                 break
+            if now >= look_at:
+                look_at = now + LOOK_AGAIN_SECONDS
+                for lane, spans in left:
+                    if spans:
+                        lane.look_again()
             time.sleep(min(pause, seconds))
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
         return sum(sum(spans.values()) for _, spans in left)
