@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,9 +55,16 @@ def remaining_threads(known: set[threading.Thread]) -> list[str]:
     for thread in set(threading.enumerate()) - known:
         if thread.name != OURS:
             thread.join(timeout=5)
+    deadline = time.monotonic() + 5
+    while len(_workers()) > 1 and time.monotonic() < deadline:
+        for worker in _workers():
+            worker.join(timeout=0.01)  # which of them is about to end cannot be told
     names = [thread.name for thread in threading.enumerate() if thread not in known]
-    workers = [thread for thread in threading.enumerate() if thread.name == OURS]
-    return [name for name in names if name != OURS] + [thread.name for thread in workers[1:]]
+    return [name for name in names if name != OURS] + [worker.name for worker in _workers()[1:]]
+
+
+def _workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == OURS]
 
 
 def left_registered() -> list[str]:
