@@ -148,7 +148,7 @@ sys.stdin.readline()
 def test_a_sender_that_stood_still_past_its_lease_changes_nothing(server: Server, path: Path) -> None:
     """Another process takes over; when the first goes on, what it sends again is the same."""
     server.delay = 30.0
-    short = "from pocketflow_tracing.store import outbox\noutbox.LEASE_SECONDS = 0.2\n" + TRACED
+    short = "from pocketflow_tracing.store import outbox\noutbox.LEASE_SECONDS = 0.2\n" + PATIENT
     child = start_child(
         short + "traced(delivery, settings, steps=6000)\nprint(delivery.flush(60))", path, server.host, "one"
     )
