@@ -10,26 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from .anatomy import Call, Machinery, Role
 from .bridge import attach, detach
-from .leaving import SMALL_BYTES, leaves_quietly, take_changes
 from .live import LiveSpan, clock
 from .model import SpanKind, Status
 from .reading import class_name, fields_of
 from .scopes import get_here, set_here
 from .sharing import begin_post
-from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, Walk, first_attempt
+from .steps import FIRST_ATTEMPT, Activation, Pictures, Step, first_attempt
 from .values import Limits, Snapshot, snapshot
+from .visiting import SMALL_BYTES, arrive, leave, leaves_quietly
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
 _FLOW, _PREP, _EXEC, _POST = SpanKind.FLOW, SpanKind.PREP, SpanKind.EXEC, SpanKind.POST
 _OK = Status.OK
-_get = object.__getattribute__
 
 Called = Callable[[FrameType, object, object], None]
 """Told that a frame makes a call: of what, and with which first argument."""
@@ -42,7 +41,7 @@ class OrdinaryRun:
 
     __slots__ = (
         "active", "piece", "post_call", "prep_call", "prep_result", "recorder", "shared", "span_ended",
-        "spans", "types",
+        "spans", "stores", "types",
     )  # fmt: skip
 
     def __init__(self, piece: Machinery, recorder: Recorder) -> None:
@@ -51,6 +50,7 @@ class OrdinaryRun:
         self.active = recorder.frames.active
         self.types = recorder.anatomy.types
         self.spans = recorder.spans
+        self.stores = recorder.spans.stores
         self.span_ended = recorder.spans.outlet.span_ended
         self.prep_call = next(call for call in piece.calls.values() if call.kind is _PREP)
         self.post_call = next(call for call in piece.calls.values() if call.kind is _POST)
@@ -77,7 +77,7 @@ class OrdinaryRun:
         parent = above.span
         trace = parent.trace
         phase_type = node_type.phases[self.prep_call.name]
-        fields = _get(owner, "__dict__") if node_type.may_be_ordinary else None
+        fields = owner.__dict__ if node_type.may_be_ordinary else None  # there is no code in the way
         if (
             phase_type.function != id(called)
             or get_here() is not parent
@@ -102,7 +102,8 @@ class OrdinaryRun:
             step.max_attempts = limit
         given = None
         if span.capture.stores:
-            given = self._input(frame, step, above, walk, fields)
+            step.shared = frame.f_locals.get(self.shared)
+            given = arrive(self.stores, step, above, walk, fields)
             now = clock()  # taking the input is no part of the phase
         active[frame] = step.activation = activation = Activation(
             self.piece, frame, step, parent, outer.thread
@@ -119,23 +120,6 @@ class OrdinaryRun:
         if trace.is_bridged:
             attach(phase)
         return None
-
-    def _input(
-        self, frame: FrameType, step: Step, above: Step, walk: Walk, fields: dict[str, Any]
-    ) -> tuple[Snapshot, ...]:
-        """Take the store as the input of a node and of its prep; also its params."""
-        step.shared = shared = frame.f_locals.get(self.shared)
-        known = None
-        if walk.is_fresh:
-            walk.is_fresh = False
-            if step.type.starts_plainly and "set_params" not in fields and above.shared is shared:
-                known = above.pictures.latest if above.pictures is not None else None
-        self.spans.take_input(step, above, known)
-        params = fields.get("params")
-        if params and type(params) is dict:
-            step.span.attributes = {"params": snapshot(params, step.capture.limits)}
-        given: tuple[Snapshot, ...] = step.span.input
-        return given
 
     def middle_called(self, call: Call, frame: FrameType, called: object, argument: object) -> None:
         """The run calls `_exec` or `_orch`: prep has returned."""
@@ -200,11 +184,10 @@ class OrdinaryRun:
         """What prep and exec returned, as it is now."""
         prepared, executed = seen.prep_out, seen.exec_out
         if prepared is not None and executed is not None:  # `_run` hands on what it got
-            prep_res = prepared[0]
-            kind = type(prep_res)
-            if kind is str or kind is int or kind is float or kind is bool or prep_res is None:
-                return prepared[1], executed[1]
-            return snapshot(prep_res, limits, prepared[1]), executed[1]
+            prep_res, picture = prepared
+            if picture.root is not prep_res:  # as it is for scalars
+                picture = snapshot(prep_res, limits, picture)
+            return picture, executed[1]
         prep_res, exec_res = self.piece.results(frame.f_locals)
         if executed is not None and executed[0] is exec_res:
             return snapshot(prep_res, limits), executed[1]
@@ -232,20 +215,20 @@ class OrdinaryRun:
             if trace.is_bridged:
                 detach(phase)
             if seen is not None:
-                size = take_changes(activation, step, seen, phase, value)
+                size = seen.size + leave(self.stores, step, seen, phase, value, activation.store_before)
             step.phases += (
                 "post", phase.name, phase.seq, phase.start, now, phase.input, phase.output, phase.changes,
                 phase.attributes,
             )  # fmt: skip
             phase.end = now
-            activation.phase = None
+        elif seen is not None:
+            self.spans.outcome(step, value, failed=False)
+            size = seen.size
         current = get_here()
         if type(current) is LiveSpan and current.step is step:
             set_here(activation.before)
         step.action = value if value is None or type(value) is str else class_name(type(value))
         if seen is not None:
-            self.spans.outcome(step, value, failed=False)
-            size += seen.size
             before = activation.before
             walk = before.step.walk if type(before) is LiveSpan else None
             if walk is not None and seen.latest.size > SMALL_BYTES:

@@ -21,7 +21,7 @@ from .reading import class_name
 from .scopes import Scope, sinks_of
 from .sharing import Stores
 from .steps import Pictures, Step
-from .values import Difference, Snapshot
+from .values import Difference
 
 # An attribute of an enum's class takes ten times as long to read as a global.
 _OK, _ERROR, _ITERATION = Status.OK, Status.ERROR, SpanKind.ITERATION
@@ -104,10 +104,8 @@ class Spans:
             log.debug("[TRACING] Starting trace: %s", _masked_name(trace))
         return span
 
-    def take_input(self, step: Step, above: Step | None, known: Snapshot | None = None) -> None:
+    def take_input(self, step: Step, above: Step | None) -> None:
         """Take the store as the input of a node, flow or iteration, before any code of it runs.
-
-        `known` is the picture of it where one was taken just now.
 
         Where outputs are not kept, only as the input of the whole run: later, outputs are in it.
         """
@@ -116,10 +114,8 @@ class Spans:
             if step.span.parent is None:
                 step.span.input = (capture.value(step.shared),)
             return
-        if known is None:
-            previous = None if above is None or above.pictures is None else above.pictures.latest
-            known = capture.value(step.shared, previous)
-        seen = Pictures(known)
+        previous = None if above is None or above.pictures is None else above.pictures.latest
+        seen = Pictures(capture.value(step.shared, previous))
         step.span.input = (seen.latest,)
         self.stores.enter(step, seen, above)
         step.pictures = seen

@@ -35,7 +35,7 @@ def same_entries(value: dict[Any, Any], known: dict[str, Node], limits: Limits) 
 # The two loops below are where the time goes: no calls for plain entries.
 
 
-def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
+def same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) -> bool:
     """Whether the entries that `known` has are the first ones of `value`."""
     entries = iter(known.items())
     for key, item in value.items():
@@ -49,7 +49,7 @@ def _same_dict(value: dict[Any, Any], known: dict[str, Node], limits: Limits) ->
             if len(item) != len(old) or not _same_list(item, old, limits):
                 return False
         elif kind is dict and type(old) is dict:
-            if len(item) != len(old) or not _same_dict(item, old, limits):
+            if len(item) != len(old) or not same_dict(item, old, limits):
                 return False
         elif kind is bool:
             if old is not (TRUE if item else FALSE):
@@ -64,7 +64,7 @@ def _same_list(value: Any, known: list[Node], limits: Limits) -> bool:
         if item is old:
             continue
         if type(item) is dict and type(old) is dict:
-            if len(item) != len(old) or not _same_dict(item, old, limits):
+            if len(item) != len(old) or not same_dict(item, old, limits):
                 return False
         elif not same(item, old, limits):
             return False
@@ -77,7 +77,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if kind is type(old) and (kind is str or kind is int or kind is float):
         return bool(item == old) and (kind is not float or item != 0.0 or identical(item, old))
     if kind is dict and type(old) is dict:
-        return len(item) == len(old) and _same_dict(item, old, limits)
+        return len(item) == len(old) and same_dict(item, old, limits)
     if kind is list and type(old) is list:
         return len(item) == len(old) and (all(map(is_, item, old)) or _same_list(item, old, limits))
     if item is None or type(old) is not Mark:
@@ -94,7 +94,7 @@ def same(item: Any, old: Node, limits: Limits) -> bool:
     if kind is tuple and tag is ITEMS and old[1] == "tuple":
         return len(item) == len(old[2]) and _same_list(item, old[2], limits)
     if tag is FIELDS and (fields := plain_fields(item, old[1])) is not None:
-        return len(fields) == len(old[2]) and _same_dict(fields, old[2], limits)
+        return len(fields) == len(old[2]) and same_dict(fields, old[2], limits)
     try:
         node = whole(item, limits.max_bytes, limits.depth, limits)[0]
     except TooMuch:
@@ -116,4 +116,4 @@ def _same_head(item: Any, left_out: int, shown: Node, limits: Limits) -> bool:
         return False
     if len(item) != left_out + len(shown):
         return False
-    return _same_list(item, shown, limits) if kind is list else _same_dict(item, shown, limits)
+    return _same_list(item, shown, limits) if kind is list else same_dict(item, shown, limits)

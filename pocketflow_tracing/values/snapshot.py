@@ -25,7 +25,7 @@ from .nodes import (
     Part,
     Snapshot,
 )
-from .sameness import END, NO_KEY, same, same_entries
+from .sameness import END, NO_KEY, same, same_dict, same_entries
 from .shares import FEW, first_items, in_shares
 from .walk import TooMuch, fill_list, whole
 
@@ -180,8 +180,22 @@ def _updated(value: dict[Any, Any], limits: Limits, previous: Snapshot) -> Snaps
             if old_key is not NO_KEY:
                 return _refilled(value, limits, previous)
             break
-        if item is not old and not same(item, old, limits):
-            changed.append((key, item))
+        if item is old:
+            continue
+        kind = type(item)
+        if kind is list and type(old) is list and len(item) == len(old) < FEW:
+            rest = iter(old)
+            for one in item:
+                if one is not next(rest, END):
+                    break
+            else:
+                continue
+        if kind is dict and type(old) is dict:
+            if len(item) == len(old) and same_dict(item, old, limits):
+                continue
+        elif same(item, old, limits):
+            continue
+        changed.append((key, item))
     came = list(value.items())[len(known) :] if len(value) > len(known) else []
     if not changed and not came:
         return previous

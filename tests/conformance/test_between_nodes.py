@@ -12,8 +12,8 @@ import pytest
 from pocketflow import Flow, Node
 
 from pocketflow_tracing import SpanKind
-from pocketflow_tracing.leaving import SMALL_BYTES
 from pocketflow_tracing.testing import capture_traces
+from pocketflow_tracing.visiting import SMALL_BYTES
 
 from .harness import FLOWS_RETURN_ACTIONS, compare, start_of
 
