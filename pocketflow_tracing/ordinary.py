@@ -165,7 +165,7 @@ class OrdinaryRun:
         if not phase_type.shows:
             return None
         activation.call = self.post_call
-        phase = LiveSpan(span.trace, span, _POST, phase_type.title, clock(), step)
+        phase = LiveSpan(span.trace, span, _POST, phase_type.title, 0, step)
         seen = step.pictures
         if seen is not None:
             begin_post(seen)
@@ -173,7 +173,7 @@ class OrdinaryRun:
             seen.latest = activation.store_before = latest = snapshot(step.shared, limits, seen.latest)
             prep_res, exec_res = self._results(frame, seen, limits)
             phase.input = (latest, prep_res, exec_res)
-            phase.start = clock()  # taking the input is no part of the phase
+        phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)
         if span.trace.is_bridged:
@@ -288,7 +288,7 @@ class OrdinaryExec:
             return None
         activation.attempt = step.attempts = 1
         activation.call = self.call
-        phase = LiveSpan(span.trace, span, _EXEC, phase_type.title, clock(), step)
+        phase = LiveSpan(span.trace, span, _EXEC, phase_type.title, 0, step)
         phase.attributes = FIRST_ATTEMPT.get(step.max_attempts) or first_attempt(step.max_attempts)
         seen = step.pictures
         if seen is not None:
@@ -298,7 +298,7 @@ class OrdinaryExec:
                 activation.given = frame.f_locals.get(self.given)
                 picture = snapshot(activation.given, span.capture.limits)
             phase.input = (picture,)
-            phase.start = clock()  # taking the input is no part of the phase
+        phase.start = clock()  # taking the input is no part of the phase
         activation.phase = phase
         set_here(phase)
         if span.trace.is_bridged:
@@ -358,7 +358,7 @@ class OrdinaryNext:
             node_type = self.types.get(id(type(value)))
             if node_type is None or not node_type.is_plain:
                 return self.recorder.ended(self.piece, frame, value, None, False)
-            fields = fields_of(value)
+            fields = value.__dict__ if node_type.may_be_ordinary else fields_of(value)
             if "_run" in fields or "_run_async" in fields:
                 return self.recorder.ended(self.piece, frame, value, None, False)
         walk = flow.step.walk
