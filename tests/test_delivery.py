@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from counting_support import calls_in
 from live_support import (
     Run,
     Told,
@@ -202,17 +203,15 @@ def same_file(file: os.stat_result, handle: str) -> bool:
     return (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino)
 
 
-def test_handing_over_a_span_takes_about_a_microsecond(delivery: Delivery) -> None:
-    """The median of what `span_ended` costs the program; 10 µs allow for a slow machine."""
+def test_handing_over_a_span_takes_a_few_calls(delivery: Delivery) -> None:
+    """Whatever it holds, and however many wait."""
     run = Run(delivery, config(None), Told())
-    costs = []
-    for _ in range(2000):
-        span = run.start("Node", {"a": 1})
-        began = time.thread_time_ns()  # others have their turns meanwhile
-        run.delivery.span_ended(span)
-        costs.append(time.thread_time_ns() - began)
+    costs = set()
+    for number in range(100):
+        span = run.start("Node", {"a": "x" * number})
+        costs.add(calls_in(partial(run.delivery.span_ended, span)))
     run.finish()
-    assert sorted(costs)[len(costs) // 2] < 10_000
+    assert max(costs) <= 8
 
 
 def test_the_size_of_a_span_is_that_of_its_values(delivery: Delivery) -> None:

@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 LATE = ["langfuse", "opentelemetry", "rich", "click", "sqlite3", "dotenv", "pathlib"]
-LIMIT_MS = 30
-TIMED = """
-import sys, time
+MOST_MODULES = 70
+MOST_BYTES = 800_000
+LOADED = """
+import os, sys
 import pocketflow
-start = time.process_time()
+known = set(sys.modules)
 import pocketflow_tracing
-print((time.process_time() - start) * 1e3)
+new = [sys.modules[name] for name in set(sys.modules) - known]
+cached = filter(None, (getattr(module.__spec__, "cached", None) for module in new))
+print(len(new), sum(map(os.path.getsize, cached)))
 """
 
 LATER = """
@@ -58,10 +61,8 @@ def test_what_is_imported_with_the_first_trace_executes_no_text() -> None:
     assert python(LATER) == "[]\n"
 
 
-def test_the_import_is_quick(tmp_path: Path) -> None:
-    """At most 30 ms over `import pocketflow`, once its bytecode is compiled."""
-    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path)}
-    python(TIMED, **compiled)
-
-    # Processor time, until one try shows it: what else the machine does only ever adds.
-    assert any(float(python(TIMED, **compiled)) <= LIMIT_MS for _ in range(40))
+def test_the_import_loads_little(tmp_path: Path) -> None:
+    """What it takes is reading the bytecode of our modules; how long, `benchmarks/imports.py` says."""
+    modules, size = map(int, python(LOADED, PYTHONPYCACHEPREFIX=str(tmp_path)).split())
+    assert modules <= MOST_MODULES
+    assert size <= MOST_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import tracemalloc
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -159,9 +160,11 @@ def test_a_trace_of_many_pages_is_ordered_as_a_whole(store: Store, monkeypatch: 
 def test_planning_a_long_trace_takes_no_more_memory(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the spans, the same memory: what is planned is written page by page."""
     monkeypatch.setattr(plans, "AT_ONCE_SPANS", 10)
-    peaks = []
-    for number, spans in ((1, 1_500), (2, 6_000)):
-        trace = made_trace(number, spans=spans)
+    number = count(1)
+
+    def peak(spans: int) -> int:
+        """What planning so many takes."""
+        trace = made_trace(next(number), spans=spans)
         for span in trace.spans[1:]:  # one after the other
             span.start_ns = trace.start_ns + span.seq * 1_000
             span.end_ns = span.start_ns + 500
@@ -169,10 +172,13 @@ def test_planning_a_long_trace_takes_no_more_memory(store: Store, monkeypatch: p
         keep(store, trace, HERE)
         tracemalloc.start()
         (claim,) = Outbox(store, HERE).claim(1)
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        taken = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert claim.spans == spans
-    assert peaks[1] < peaks[0] * 1.3
+        return taken
+
+    # What other threads do meanwhile only ever adds.
+    assert min(peak(6_000) for _ in range(3)) < min(peak(1_500) for _ in range(3)) * 1.3
 
 
 def test_traces_that_were_written_in_turns_are_planned_as_those_written_alone(
