@@ -122,6 +122,11 @@ def watch(context: BrowserContext, faults: list[str]) -> None:
     context.on("weberror", lambda failure: faults.append(f"script: {failure.error}"))
 
 
+def address(page: Page) -> str:
+    """Where a page is, as it says itself: `page.url` learns of a changed fragment some time later."""
+    return str(page.evaluate("location.href"))
+
+
 def reaches_out(request: Request) -> bool:
     """Whether a request goes to another machine, or to a file beside the page."""
     url = urlsplit(request.url)

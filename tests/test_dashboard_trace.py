@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from browser_support import address
 from dashboard_support import Dashboard, Opened, failed, kept, serious, served, trace
 from pocketflow import Flow, Node
 from store_support import made_trace, start_child
@@ -116,7 +117,7 @@ def test_the_page_shows_tree_graph_and_values(dashboard: Dashboard, page: Page) 
 
     page.locator(".row-title").first.click()
     expect(page.locator(".inspector")).to_contain_text("Input · shared")
-    assert page.url.endswith(f"/traces/{1:032x}#{1:016x}")
+    assert address(page).endswith(f"/traces/{1:032x}#{1:016x}")
 
 
 def test_the_search_looks_into_values(dashboard: Dashboard, page: Page) -> None:
@@ -137,7 +138,7 @@ def test_a_trace_is_found_by_what_names_it(dashboard: Dashboard, page: Page, nam
     """`last`, or the start of an id; the address says the whole id then."""
     page.goto(f"{dashboard.url}/traces/{name}")
     titles(page, "Support", "Node1")
-    assert page.url.startswith(f"{dashboard.url}/traces/{1:032x}")
+    assert address(page).startswith(f"{dashboard.url}/traces/{1:032x}")
 
 
 @pytest.mark.parametrize("name", ["abc", "a/b", "<img src=x>", "%00", "x" * 3000, "0'--", "%"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from browser_support import address
 from page_support import PROMPT, Shown, agent, inspected, opened, row, section
 from view_support import TraceBuilder
 
@@ -152,7 +153,7 @@ def test_the_error_of_a_node_leads_to_where_it_was_raised(shown: Shown) -> None:
     page = shown(agent(), "#0000000000000001")
     page.get_by_role("button", name="To where it was raised").click()
 
-    assert page.url.endswith("#000000000000000e")
+    assert address(page).endswith("#000000000000000e")
     assert page.locator(".stack-place").all_inner_texts() == [
         '  File "/srv/main.py", line 3, in <module>',
         '  File "/srv/app.py", line 31, in ask',
