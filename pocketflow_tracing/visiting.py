@@ -80,18 +80,20 @@ def leaves_quietly(step: Step, seen: Pictures, original: object, value: object) 
     if not kind.starts_plainly or kind.kind is not _NODE or (value is not None and type(value) is not str):
         return False
     for kept in (seen.prep_out, seen.exec_out):
-        # The picture of a scalar is the scalar; a dict may have come to hold more since.
+        # The picture of most scalars is the scalar; a dict may have come to hold more since.
         if kept is not None and kept[1].root is not kept[0] and not _dies_quietly(kept[0]):
             return False
-    if type(original) is not type(owner) or getweakrefcount(owner):
+    # A program may have given them another class since.
+    if type(original) is not type(owner) or kind.lineage[0] != id(type(owner)) or getweakrefcount(owner):
         return False
     fields, originals = owner.__dict__, original.__dict__  # of a class that has no code for that
     return type(fields.get("successors")) is dict and _lives_on(fields, originals)
 
 
-def _dies_quietly(value: object) -> bool:
+def _dies_quietly(value: Any) -> bool:
     """Whether no finaliser runs with the end of what a phase returned."""
-    return type(value) is bool or (type(value) is dict and _holds_scalars(value))
+    kind = type(value)
+    return kind is str or kind is bool or (kind is dict and _holds_scalars(value))
 
 
 def _lives_on(fields: dict[str, Any], originals: dict[str, Any]) -> bool:
