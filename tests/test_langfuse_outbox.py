@@ -177,8 +177,8 @@ def test_planning_a_long_trace_takes_no_more_memory(store: Store, monkeypatch: p
         assert claim.spans == spans
         return taken
 
-    # What other threads do meanwhile only ever adds.
-    assert min(peak(6_000) for _ in range(3)) < min(peak(1_500) for _ in range(3)) * 1.3
+    # What is held of each span would make it four times as much; what else is done meanwhile only adds.
+    assert min(peak(6_000) for _ in range(3)) < min(peak(1_500) for _ in range(3)) * 2
 
 
 def test_traces_that_were_written_in_turns_are_planned_as_those_written_alone(
